@@ -1,0 +1,162 @@
+"""Types shared by every part of the library.
+
+Axes, in this order: batch `*b`, time `T`, agents `N`, then features: observation `O`,
+state `S`, actions `A` (their number when discrete, their dimension when continuous),
+views `M` of the same prediction. Every container is a `NamedTuple`, hence a pytree.
+"""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import jax
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+PRNGKey = Key[Array, ""]
+Params = PyTree
+Metrics = dict[str, jax.Array]
+Action = Int[Array, "*b N"] | Float[Array, "*b N A"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvSpec:
+  """What a component must know of an environment; static and hashable.
+
+  Agents with shorter observations are padded to `obs_dim`; a legal-action mask says
+  which actions are real.
+  """
+
+  name: str  # <suite>/<scenario>, for example "smax/2s3z"
+  num_agents: int
+  obs_dim: int
+  state_dim: int
+  action_kind: Literal["discrete", "continuous"]
+  action_dim: int  # number of actions (discrete) or dimension (continuous)
+  max_steps: int  # time limit of an episode, in steps
+
+
+class TimeStep(NamedTuple):
+  """What an environment shows after `reset` or `step`, without any batch axis."""
+
+  obs: Float[Array, "N O"]
+  state: Float[Array, "S"]
+  legal: Bool[Array, "N A"]
+  reward: Float[Array, ""]  # team reward of the step that led here; 0 after reset
+  discount: Float[Array, ""]  # 0 at true termination, 1 otherwise
+  last: Bool[Array, ""]  # the episode is over, by termination or time limit
+  won: Bool[Array, ""]  # the episode ended in a win; always False where undefined
+
+
+class Environment(NamedTuple):
+  """A jittable environment: pure functions, no automatic reset.
+
+  `step` returns the true final observation at the end of an episode; stepping on after
+  `last` is allowed but meaningless, callers reset.
+  """
+
+  spec: EnvSpec
+  reset: Callable[[jax.Array], tuple[Any, TimeStep]]
+  step: Callable[[Any, jax.Array, jax.Array], tuple[Any, TimeStep]]  # state, action, key
+
+
+class Transition(NamedTuple):
+  """One joint step; every field has the same leading batch axes."""
+
+  obs: Float[Array, "*b N O"]
+  state: Float[Array, "*b S"]
+  legal: Bool[Array, "*b N A"]
+  action: Action
+  reward: Float[Array, "*b"]
+  discount: Float[Array, "*b"]  # 0 at true termination, 1 otherwise
+  next_obs: Float[Array, "*b N O"]
+  next_state: Float[Array, "*b S"]
+  next_legal: Bool[Array, "*b N A"]
+
+
+class Rows(NamedTuple):
+  """Consecutive time steps, the storage form of transitions.
+
+  A transition that starts at row `i` ends at row `i + 1`; each episode has one extra
+  last row that holds its final observation (action 0, reward 0).
+  """
+
+  obs: Float[Array, "R N O"]
+  state: Float[Array, "R S"]
+  legal: Bool[Array, "R N A"]
+  action: Int[Array, "R N"] | Float[Array, "R N A"]
+  reward: Float[Array, "R"]
+  discount: Float[Array, "R"]
+
+
+class Batch(NamedTuple):
+  """Transitions to learn from.
+
+  `weight` has mean 1 over the global batch (0 marks padding), so that a loss is
+  `mean(weight * x)` on every device and averaging over devices is exact.
+  """
+
+  transition: Transition
+  weight: Float[Array, "*b"]
+  real: Bool[Array, "*b"]  # from the dataset (True) or imagined (False)
+
+
+class Prediction(NamedTuple):
+  """One imagined step, in the environment's own units.
+
+  `mean` and `std` are M views of the same target, in units of the features' standard
+  deviation; an uncertainty reads them and nothing else of a model.
+  """
+
+  obs: Float[Array, "*b N O"]
+  state: Float[Array, "*b S"]
+  reward: Float[Array, "*b"]
+  discount: Float[Array, "*b"]
+  legal: Bool[Array, "*b N A"]
+  mean: Float[Array, "*b M F"]
+  std: Float[Array, "*b M F"]
+
+
+class WorldModel(NamedTuple):
+  """A model of the joint dynamics."""
+
+  num_views: int  # M of its predictions
+  window: int  # time steps per training sample; 1 = Markov
+  init: Callable[[jax.Array], Params]
+  loss: Callable[[Params, Batch, jax.Array], tuple[jax.Array, Metrics]]
+  start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
+  step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
+
+
+class Uncertainty(NamedTuple):
+  """A score >= 0 for each imagined transition; it is stored raw."""
+
+  min_views: int
+  init: Callable[..., Params]  # (world_model, model_params, select_transitions, key)
+  score: Callable[[Params, Transition, Prediction], jax.Array]  # -> raw [*b]
+  accumulate: Callable[[jax.Array, jax.Array], jax.Array]  # along a rollout
+  calibrate: Callable[[Params, jax.Array], jax.Array]  # raw -> calibrated units
+
+
+class Weighting(NamedTuple):
+  """How a calibrated score enters learning."""
+
+  on_store: Callable[[Transition, jax.Array], tuple[Transition, jax.Array]]  # halt
+  on_sample: Callable[[Transition, jax.Array], Transition]  # penalty
+  log_weight: Callable[[jax.Array], jax.Array]  # confidence; 0 = uniform
+
+
+class LearnerState(NamedTuple):
+  """Everything that a learner's update changes."""
+
+  params: Params
+  target: Params  # () for learners without target networks
+  opt_state: Any
+  step: Int[Array, ""]
+
+
+class Learner(NamedTuple):
+  """Learns decentralised policies from batches."""
+
+  init: Callable[[jax.Array], LearnerState]
+  update: Callable[[LearnerState, Batch, jax.Array], tuple[LearnerState, Metrics]]
+  act: Callable[..., jax.Array]  # (params, obs, legal, key, greedy=False) -> action
