@@ -1,0 +1,290 @@
+"""The folder that holds everything a run writes.
+
+config.json     what the run was started with; a resumed run must match it
+metrics.jsonl   one JSON object per line: phase, step, time, then the metrics
+results.json    the final results; its presence marks the run as finished
+events/         the metrics for TensorBoard, a subfolder per phase
+checkpoints/    states to resume from
+figures/        plots
+"""
+
+from collections.abc import Callable
+import fcntl
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+from logo_jax import files
+
+PHASES = ("model", "train")  # in the order in which a run goes through them
+_OWN_KEYS = ("phase", "step", "time")
+
+
+class RunFolder:
+  """A run's folder, locked for as long as this object or its process lives.
+
+  Make one with `RunFolder.open`; use as a context manager, or call `close`.
+  """
+
+  def __init__(self, path: str | os.PathLike[str]):
+    """Names the paths of a run; reads and writes nothing, takes no lock.
+
+    Args:
+      path: the run's folder.
+    """
+    self.path = pathlib.Path(path).absolute()
+    self.config_path = self.path / "config.json"
+    self.metrics_path = self.path / "metrics.jsonl"
+    self.results_path = self.path / "results.json"
+    self.events = self.path / "events"
+    self.checkpoints = self.path / "checkpoints"
+    self.figures = self.path / "figures"
+    self._lock: int | None = None
+    self._writers: dict[str, Any] = {}
+    self._purge: dict[str, int] = {}  # first step that TensorBoard must forget
+
+  @classmethod
+  def open(cls, path: str | os.PathLike[str], config: dict[str, Any]) -> "RunFolder":
+    """Makes the folder of a new run, or takes up that of an earlier one.
+
+    Nothing is written when the folder is refused.
+
+    Args:
+      path: the run's folder; made if missing.
+      config: what the run is started with, of values that JSON can hold.
+
+    Returns:
+      The folder, locked against a second run.
+
+    Raises:
+      OSError: the folder cannot be written to.
+      FileExistsError: another run holds it, or it holds a run without a config.
+      ValueError: the run was started with another `config`, or JSON cannot hold it.
+    """
+    run = cls(path)
+    config = _checked_config(config)
+    run._check_config(config)
+    run._check_writable()
+    run._take_lock()
+    try:
+      run._check_config(config)  # another run may have been quicker
+      if not run.config_path.exists():
+        files.write_json(run.config_path, config)
+      run.figures.mkdir(exist_ok=True)
+      run._rewrite_metrics(lambda row: True)
+    except BaseException:
+      run.close()
+      raise
+    return run
+
+  def finished(self) -> bool:
+    """Whether the run has written its results."""
+    return self.results_path.exists()
+
+  def write_results(self, results: dict[str, Any]) -> None:
+    """Writes the results and so marks the run as finished; NaN becomes null."""
+    files.write_json(self.results_path, results)
+
+  def read_results(self) -> dict[str, Any]:
+    """The results of a finished run.
+
+    Raises:
+      ValueError: the run has not finished.
+    """
+    if not self.finished():
+      raise ValueError(f"run folder: {self.path} holds no results; it has not finished")
+    return json.loads(self.results_path.read_text(encoding="utf-8"))
+
+  def log(self, step: int, metrics: dict[str, Any], phase: str = "train") -> None:
+    """Appends metrics, on disk when this returns.
+
+    Log before saving the checkpoint of the same step: `truncate_after` keeps the lines
+    of the step that is resumed from, and drops later ones.
+
+    Args:
+      step: how many steps of the phase are done.
+      metrics: name to number; NaN and infinities become null.
+      phase: one of `PHASES`.
+
+    Raises:
+      ValueError: an unknown phase, or a metric named like a column of ours.
+    """
+    _phase_index(phase)
+    for name in _OWN_KEYS:
+      if name in metrics:
+        raise ValueError(f"metric {name!r} is not allowed; it names a column already")
+    now = time.time()
+    values = {name: float(value) for name, value in metrics.items()}
+    row = {"phase": phase, "step": int(step), "time": round(now, 3)} | values
+    line = json.dumps(files.plain(row), allow_nan=False)
+    with self.metrics_path.open("a", encoding="utf-8") as file:
+      file.write(line + "\n")
+    writer = self._writer(phase)
+    for name, value in values.items():
+      writer.add_scalar(name, value, int(step), walltime=now)
+    writer.flush()
+
+  def truncate_after(self, step: int, phase: str = "train") -> None:
+    """Forgets what was logged after a step, before resuming from it.
+
+    Lines of later phases go too, and so does a line that a killed process left torn.
+    Step -1 of the first phase, where no checkpoint was found, forgets everything.
+
+    Args:
+      step: the step of the checkpoint that was restored.
+      phase: the phase that it belongs to, one of `PHASES`.
+
+    Raises:
+      ValueError: an unknown phase.
+    """
+    last = (_phase_index(phase), step)
+    self._rewrite_metrics(lambda row: (_phase_index(row["phase"]), row["step"]) <= last)
+    self._close_writers()
+    self._purge = {phase: step + 1} | dict.fromkeys(PHASES[last[0] + 1 :], 0)
+
+  def close(self) -> None:
+    """Closes the event files and gives up the lock."""
+    self._close_writers()
+    if self._lock is not None:
+      os.close(self._lock)
+      self._lock = None
+
+  def __enter__(self) -> "RunFolder":
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    self.close()
+
+  def _check_config(self, config: dict[str, Any]) -> None:
+    """Refuses a folder that holds a run with another config, or without one."""
+    if not self.config_path.exists():
+      for path in (self.metrics_path, self.results_path, self.checkpoints):
+        if path.exists():
+          raise FileExistsError(
+            f"run folder: {self.path} holds {path.name} but no config.json; "
+            "choose another folder"
+          )
+      return
+    try:
+      stored = json.loads(self.config_path.read_text(encoding="utf-8"))
+    except ValueError as error:
+      raise ValueError(f"config: {self.config_path} holds no JSON ({error})") from error
+    difference = _first_difference(stored, config)
+    if difference is not None:
+      key, was, given = difference
+      raise ValueError(
+        f"{key}: {given} differs from {was} in {self.config_path}; "
+        "give the stored value or choose another folder"
+      )
+
+  def _check_writable(self) -> None:
+    """Creates the folder and a file in it: permission bits do not tell root."""
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      probe = self.path / f".probe-{os.getpid()}"
+      probe.touch()
+      probe.unlink()
+    except OSError as error:
+      reason = error.strerror or str(error)
+      raise OSError(
+        f"run folder: {self.path} cannot be written to ({reason}); choose another"
+      ) from error
+
+  def _take_lock(self) -> None:
+    """Locks the folder; the kernel frees the lock however the process ends."""
+    lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      owner = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+      os.close(lock)
+      raise FileExistsError(
+        f"run folder: {self.path} is in use by process {owner}; choose another folder"
+      ) from error
+    except OSError as error:
+      os.close(lock)
+      raise OSError(
+        f"run folder: {self.path} cannot be locked ({error.strerror}); choose another"
+      ) from error
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    self._lock = lock
+
+  def _rewrite_metrics(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Keeps the whole lines that `keep` accepts; leaves the file if that is all."""
+    if not self.metrics_path.exists():
+      return
+    text = self.metrics_path.read_bytes()
+    kept = b"".join(
+      line
+      for line in text.splitlines(keepends=True)
+      if (row := _parse(line)) is not None and keep(row)
+    )
+    if kept != text:
+      with files.replacing(self.metrics_path) as temporary:
+        temporary.write_bytes(kept)
+
+  def _writer(self, phase: str) -> Any:
+    """The phase's TensorBoard writer, made when it is first needed."""
+    if phase not in self._writers:
+      from tensorboardX import SummaryWriter
+
+      self._writers[phase] = SummaryWriter(
+        str(self.events / phase), purge_step=self._purge.get(phase)
+      )
+    return self._writers[phase]
+
+  def _close_writers(self) -> None:
+    for writer in self._writers.values():
+      writer.close()
+    self._writers.clear()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+  """The row of a line, or None for one that was not written to its end."""
+  try:
+    return json.loads(line) if line.endswith(b"\n") else None
+  except ValueError:
+    return None
+
+
+def _phase_index(phase: str) -> int:
+  if phase not in PHASES:
+    raise ValueError(f"phase: {phase!r} is not allowed; use {' or '.join(PHASES)}")
+  return PHASES.index(phase)
+
+
+def _checked_config(config: dict[str, Any]) -> dict[str, Any]:
+  """The config as it will be read back; refuses what JSON would change."""
+  for key, value in _flatten(config).items():
+    if isinstance(value, float) and files.plain(value) is None:
+      raise ValueError(
+        f"{key}: {value} is not allowed in a config; use a finite number"
+      )
+  return files.plain(config)
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+  """Dotted keys to leaves; an empty dict is a leaf."""
+  if not isinstance(value, dict) or not value:
+    return {prefix: value}
+  flat = {}
+  for key, item in value.items():
+    flat |= _flatten(item, f"{prefix}.{key}" if prefix else str(key))
+  return flat
+
+
+def _first_difference(stored: Any, given: Any) -> tuple[str, str, str] | None:
+  """Dotted key, stored value and given value, as JSON, where two configs differ."""
+  flat_stored, flat_given = _flatten(stored), _flatten(given)
+  for key in flat_stored | flat_given:
+    was, now = flat_stored.get(key, ...), flat_given.get(key, ...)
+    if was != now or isinstance(was, bool) != isinstance(now, bool):
+      return key, _as_text(was), _as_text(now)
+  return None
+
+
+def _as_text(value: Any) -> str:
+  return "nothing" if value is ... else json.dumps(value)
