@@ -1,0 +1,68 @@
+"""Environments by name."""
+
+import importlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from logo_jax import types
+
+# Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
+# A module is imported when one of its environments is made, not before.
+_SUITES = {"smax": "logo_jax.envs.smax"}
+
+
+def names() -> tuple[str, ...]:
+  """The full names, <suite>/<scenario>, of all environments."""
+  return tuple(
+    f"{suite}/{scenario}" for suite in _SUITES for scenario in _module(suite).SCENARIOS
+  )
+
+
+def split_name(name: str) -> tuple[str, str]:
+  """Splits a full name into suite and scenario, both known.
+
+  Args:
+    name: <suite>/<scenario>, for example "smax/2s3z".
+
+  Raises:
+    ValueError: the suite or the scenario is unknown.
+  """
+  suite, _, scenario = name.partition("/")
+  if suite not in _SUITES or scenario not in _module(suite).SCENARIOS:
+    raise ValueError(f"environment {name!r} is not one of: {', '.join(names())}")
+  return suite, scenario
+
+
+def make(name: str) -> types.Environment:
+  """Builds an environment.
+
+  Args:
+    name: <suite>/<scenario>, for example "smax/2s3z".
+
+  Raises:
+    ValueError: the suite or the scenario is unknown.
+    ImportError: the package behind the suite is not installed.
+  """
+  suite, scenario = split_name(name)
+  return _module(suite).make(scenario)
+
+
+def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:
+  """Selects per environment, to reset those whose episode is over.
+
+  Args:
+    condition: bool `[B]`; True takes `new`.
+    new: tree of arrays `[B, ...]`.
+    old: tree of the same structure; its types are kept.
+  """
+
+  def pick(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.where(condition.reshape(-1, *[1] * (y.ndim - 1)), x, y).astype(y.dtype)
+
+  return jax.tree.map(pick, new, old)
+
+
+def _module(suite: str):
+  return importlib.import_module(_SUITES[suite])

@@ -1,0 +1,133 @@
+"""SMAX, the StarCraft-like battles of JaxMARL, against its heuristic enemy.
+
+The team reward of a step is the fall in enemy health as a share of full health,
+averaged over enemies, plus 1 for a win; a whole episode yields about 2 at most.
+"""
+
+import contextlib
+import io
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from logo_jax import types
+
+SCENARIOS = ("3m", "2s3z", "3s_vs_5z", "5m_vs_6m", "6h_vs_8z", "3s5z_vs_3s6z")
+MAX_STEPS = 100  # time limit of an episode, in steps
+
+
+def make(scenario: str) -> types.Environment:
+  """Builds one battle.
+
+  `discount` is 0 when a team is wiped out and 1 at the time limit. The state after the
+  end is frozen: a further step repeats the last observation, `last` and `won` with
+  reward 0.
+
+  Args:
+    scenario: one of `SCENARIOS`.
+
+  Raises:
+    ValueError: the scenario is unknown.
+    ImportError: JaxMARL is not installed.
+  """
+  if scenario not in SCENARIOS:
+    raise ValueError(
+      f"SMAX scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
+    )
+  env = _make_jaxmarl(scenario)
+  state_mask, obs_mask = _cooldown_masks(env)
+  spec = types.EnvSpec(
+    name=f"smax/{scenario}",
+    num_agents=env.num_allies,
+    obs_dim=env.obs_size,
+    state_dim=env.state_size,
+    action_kind="discrete",
+    action_dim=env.num_ally_actions,
+    max_steps=MAX_STEPS,
+  )
+
+  def observe(state: Any, reward: jax.Array) -> types.TimeStep:
+    terminated, won = _outcome(env, state)
+    local, legal = env.get_obs(state), env.get_avail_actions(state)
+    obs = jnp.stack([local[agent] for agent in env.agents])
+    world = env.get_world_state(state)
+    return types.TimeStep(
+      obs=jnp.where(obs_mask, jnp.maximum(obs, 0.0), obs),
+      state=jnp.where(state_mask, jnp.maximum(world, 0.0), world),
+      legal=jnp.stack([legal[agent] for agent in env.agents]).astype(bool),
+      reward=reward,
+      discount=1.0 - terminated.astype(jnp.float32),
+      last=terminated | (state.state.step >= MAX_STEPS),
+      won=won,
+    )
+
+  def reset(key: jax.Array) -> tuple[Any, types.TimeStep]:
+    # JaxMARL uses keys twice in places; raw key data escape JAX's check for that.
+    _, state = env.reset(jax.random.key_data(key))
+    state = jax.tree.map(lambda x: x.astype(x.dtype), state)  # no weak types
+    return state, observe(state, jnp.zeros((), jnp.float32))
+
+  def step(state: Any, action: jax.Array, key: jax.Array) -> tuple[Any, types.TimeStep]:
+    over = _outcome(env, state)[0] | (state.state.step >= MAX_STEPS)
+    actions = {agent: action[i] for i, agent in enumerate(env.agents)}
+    _, moved, rewards, _, _ = env.step_env(jax.random.key_data(key), state, actions)
+    # A battle that goes on after its end would pay the winners again.
+    state = _where(over, state, moved)
+    return state, observe(state, jnp.where(over, 0.0, rewards[env.agents[0]]))
+
+  return types.Environment(spec, reset, step)
+
+
+def _outcome(env: Any, state: Any) -> tuple[jax.Array, jax.Array]:
+  """Whether a team is wiped out, and whether the allies have won."""
+  allies = jnp.any(state.state.unit_alive[: env.num_allies])
+  enemies = jnp.any(state.state.unit_alive[env.num_allies :])
+  return ~(allies & enemies), allies & ~enemies
+
+
+def _where(condition: jax.Array, old: Any, new: Any) -> Any:
+  """Selects `old` where the condition holds; the types of `old` are kept."""
+  return jax.tree.map(lambda x, y: jnp.where(condition, x, y.astype(x.dtype)), old, new)
+
+
+def _cooldown_masks(env: Any) -> tuple[jax.Array, jax.Array]:
+  """Where weapon cooldowns stand in the state and in an observation.
+
+  They fall without bound in a unit that does not shoot; below 0 means the same as 0.
+  """
+  own = [name == "weapon_cooldown" for name in env.own_features]
+  unit = [name == "weapon_cooldown" for name in env.unit_features]
+  units = env.num_allies + env.num_enemies
+  in_state = own * units + [False] * (2 * units)  # then teams and types of all units
+  in_obs = unit * (units - 1) + own
+  return jnp.array(in_state), jnp.array(in_obs)
+
+
+def _make_jaxmarl(scenario: str) -> Any:
+  """Imports JaxMARL and builds its environment."""
+  try:
+    with _silence():
+      from jaxmarl.environments.smax import heuristic_enemy_smax_env, smax_env
+  except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "jaxmarl":
+      raise
+    raise ImportError("SMAX needs JaxMARL: pip install 'logo_jax[smax]'") from error
+  return heuristic_enemy_smax_env.HeuristicEnemySMAX(
+    scenario=smax_env.map_name_to_scenario(scenario), max_steps=MAX_STEPS
+  )
+
+
+@contextlib.contextmanager
+def _silence():
+  """Swallows what an import prints; JaxMARL's also replaces the standard streams."""
+  names = ("stdout", "stderr", "__stdout__", "__stderr__")
+  streams = {name: getattr(sys, name) for name in names}
+  try:
+    for name in names:
+      setattr(sys, name, io.StringIO())
+    yield
+  finally:
+    for name, stream in streams.items():
+      setattr(sys, name, stream)
