@@ -1,0 +1,70 @@
+"""How every binary starts, and how it says what is wrong with its input."""
+
+from collections.abc import Callable, Sequence
+import logging
+import pathlib
+import sys
+import types
+from typing import Any, NoReturn
+
+from absl import app, flags
+
+_OWN_CODE = pathlib.Path(__file__).resolve().parent
+
+
+def run(main: Callable[[list[str]], Any]) -> None:
+  """Runs an absl binary.
+
+  Bad flags and bad input end in one line on the standard error, "error: ...", and exit
+  status 1. Input counts as bad when this library or the binary itself raises a
+  `ValueError` or `ImportError`, or when the system raises an `OSError`; whatever comes
+  from elsewhere is a defect and keeps its traceback.
+
+  Args:
+    main: called with the list of arguments, the program's name first.
+  """
+
+  # JAX tells at length which accelerators it did not find.
+  logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
+
+  def guarded(argv: list[str]) -> Any:
+    if len(argv) > 1:
+      _fail(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    try:
+      return main(argv)
+    except OSError as error:
+      _fail(_describe(error))
+    except (ValueError, ImportError) as error:
+      if not _raised_here(error.__traceback__):
+        raise
+      _fail(_describe(error))
+
+  app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    _fail(_describe(error))
+
+
+def _describe(error: Exception) -> str:
+  return " ".join(str(error).split())
+
+
+def _raised_here(traceback: types.TracebackType | None) -> bool:
+  """Whether the innermost frame belongs to this library or to the binary."""
+  if traceback is None:
+    return False
+  while traceback.tb_next is not None:
+    traceback = traceback.tb_next
+  frame = traceback.tb_frame
+  if frame.f_globals.get("__name__") == "__main__":
+    return True
+  return _OWN_CODE in pathlib.Path(frame.f_code.co_filename).resolve().parents
+
+
+def _fail(message: str) -> NoReturn:
+  print(f"error: {message}", file=sys.stderr)
+  sys.exit(1)
