@@ -1,0 +1,189 @@
+"""Datasets on disk: a folder of plain .npy arrays and card.json.
+
+Rows stand as in `types.Rows`, one array per field, next to `episode_start`: the rows
+where episodes begin, and the number of rows last. The card says what the data are and
+holds a hash of them. Nothing is pickled, and the same data give the same bytes.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from logo_jax import types
+from logo_jax.data import validate
+
+FORMAT_VERSION = 1
+FIELDS = (*types.Rows._fields, "episode_start")
+CARD = "card.json"
+
+
+class StoredDataset(NamedTuple):
+  """A dataset as it lies on disk."""
+
+  rows: types.Rows  # memory-mapped numpy arrays
+  episode_start: np.ndarray  # int64 [E + 1]
+  card: dict[str, Any]
+
+  @property
+  def spec(self) -> types.EnvSpec:
+    """The environment that the data come from."""
+    return types.EnvSpec(**self.card["spec"])
+
+
+def write(
+  folder: str | os.PathLike,
+  rows: types.Rows,
+  episode_start: np.ndarray,
+  card: dict[str, Any],
+) -> pathlib.Path:
+  """Writes a dataset, all of it or nothing.
+
+  Args:
+    folder: where; it may exist only if it holds exactly this dataset.
+    rows: numpy arrays, types and shapes as in `types.Rows`.
+    episode_start: int64 `[E + 1]`, row offsets of episodes, the number of rows last.
+    card: what is known of the data; must have `spec`, the fields of an `EnvSpec`. The
+      format version, the statistics and the content hash are added here.
+
+  Returns:
+    The folder.
+
+  Raises:
+    ValueError: the data break a rule of the format, or the folder holds other data.
+  """
+  folder = pathlib.Path(folder)
+  arrays = dict(zip(FIELDS, (*rows, episode_start), strict=True))
+  arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+  spec = _spec(card, "card")
+  validate.layout(arrays, spec, "dataset")
+  validate.contents(arrays, spec, "dataset")
+  card = card | {
+    "format_version": FORMAT_VERSION,
+    "shapes": {name: list(array.shape) for name, array in arrays.items()},
+    **_statistics(arrays),
+    "content_hash": _content_hash(arrays),
+  }
+  text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
+  if folder.exists():
+    if (folder / CARD).is_file() and (folder / CARD).read_text() == text:
+      read(folder)
+      return folder
+    raise ValueError(f"{folder} exists and holds something else; remove it first")
+  partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+  partial.mkdir(parents=True)
+  try:
+    for name, array in arrays.items():
+      np.save(partial / f"{name}.npy", array, allow_pickle=False)
+    (partial / CARD).write_text(text)
+    partial.rename(folder)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    raise
+  return folder
+
+
+def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
+  """Opens a dataset without loading it into memory.
+
+  Args:
+    folder: the dataset's folder.
+    verify: also check every value and the content hash, about a second per 300 MB.
+
+  Raises:
+    FileNotFoundError: there is no such folder.
+    ValueError: a file is missing, cut short, corrupt or breaks a rule of the format.
+  """
+  folder = pathlib.Path(folder)
+  if not folder.is_dir():
+    raise FileNotFoundError(f"there is no dataset folder {folder}")
+  card = _read_card(folder)
+  spec = _spec(card, str(folder / CARD))
+  arrays = {name: _read_array(folder / f"{name}.npy") for name in FIELDS}
+  for name, array in arrays.items():
+    if list(array.shape) != card["shapes"].get(name):
+      raise ValueError(
+        f"{folder / name}.npy has shape {list(array.shape)}, {CARD} says "
+        f"{card['shapes'].get(name)}"
+      )
+  validate.layout(arrays, spec, str(folder))
+  if verify:
+    validate.contents(arrays, spec, str(folder))
+    content_hash = _content_hash(arrays)
+    if content_hash != card["content_hash"]:
+      raise ValueError(
+        f"{folder} is corrupt: the arrays' hash is {content_hash}, {CARD} says "
+        f"{card['content_hash']}"
+      )
+  rows = types.Rows(*(arrays[name] for name in types.Rows._fields))
+  return StoredDataset(rows, arrays["episode_start"], card)
+
+
+def _read_card(folder: pathlib.Path) -> dict[str, Any]:
+  path = folder / CARD
+  if not path.is_file():
+    raise ValueError(f"{path} is missing")
+  try:
+    card = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f"{path} is not JSON: {error}") from None
+  if not isinstance(card, dict):
+    raise ValueError(f"{path} must hold a JSON object")
+  version = card.get("format_version")
+  if version != FORMAT_VERSION:
+    raise ValueError(f"{path}: format_version {version!r} must be {FORMAT_VERSION}")
+  for key, kind in (("shapes", dict), ("content_hash", str)):
+    if not isinstance(card.get(key), kind):
+      raise ValueError(f"{path}: {key} must be a {kind.__name__}")
+  return card
+
+
+def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
+  names = {field.name for field in dataclasses.fields(types.EnvSpec)}
+  spec = card.get("spec")
+  if not isinstance(spec, dict) or set(spec) != names:
+    raise ValueError(f"{where}: spec must have exactly {', '.join(sorted(names))}")
+  return types.EnvSpec(**spec)
+
+
+def _read_array(path: pathlib.Path) -> np.ndarray:
+  if not path.is_file():
+    raise ValueError(f"{path} is missing")
+  try:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+  except (ValueError, OSError, EOFError) as error:
+    raise ValueError(
+      f"{path} is cut short or not a .npy array: {' '.join(str(error).split())}"
+    ) from None
+
+
+def _content_hash(arrays: dict[str, np.ndarray]) -> str:
+  """SHA-256 over name, type, shape and bytes of every array, in the order of FIELDS."""
+  digest = hashlib.sha256()
+  for name in FIELDS:
+    array = arrays[name]
+    digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+    digest.update(array.reshape(-1).view(np.uint8).data)
+  return digest.hexdigest()
+
+
+def _statistics(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+  start = arrays["episode_start"]
+  lengths = np.diff(start) - 1
+  returns = np.add.reduceat(arrays["reward"].astype(np.float64), start[:-1])
+  return {
+    "num_transitions": int(lengths.sum()),
+    "num_episodes": len(lengths),
+    "length_mean": float(lengths.mean()),
+    "length_min": int(lengths.min()),
+    "length_max": int(lengths.max()),
+    "return_mean": float(returns.mean()),
+    "return_std": float(returns.std()),
+    "return_min": float(returns.min()),
+    "return_max": float(returns.max()),
+  }
