@@ -15,7 +15,7 @@ from logo_jax.envs import base
 _SCENARIO = flags.DEFINE_string("scenario", "smax/2s3z", "Environment to train in.")
 _STEPS = flags.DEFINE_integer("total_steps", 1_500_000, "Joint environment steps.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-_SNAPSHOTS = flags.DEFINE_integer("num_snapshots", 7, "Snapshots to keep.", 2)
+_SNAPSHOTS = flags.DEFINE_integer("num_snapshots", 8, "Snapshots to keep.", 2)
 _OUT = flags.DEFINE_string("out", "behaviours", "Folder to write <scenario>/ into.")
 
 

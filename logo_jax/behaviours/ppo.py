@@ -49,8 +49,8 @@ class Config:
 class Params(NamedTuple):
   """The actor, the critic, and the fixed scaling of the critic's input."""
 
-  policy: policy.PolicyParams
-  value: policy.Layers
+  actor: policy.PolicyParams
+  critic: policy.Layers
 
 
 class TrainState(NamedTuple):
@@ -121,7 +121,7 @@ def make(
     )
     total = jnp.zeros((config.num_envs,))
     carry = (env_state, timestep, total)
-    _, data, _ = _rollout(env, config, params.policy, carry, k_roll)
+    _, data, _ = _rollout(env, config, params.actor, carry, k_roll)
     return TrainState(
       params=params,
       state_mean=data.state.mean((0, 1)),
@@ -137,7 +137,7 @@ def make(
   def update(state: TrainState) -> tuple[TrainState, types.Metrics]:
     k_roll, k_learn = jax.random.split(jax.random.fold_in(state.key, state.step))
     carry = (state.env_state, state.timestep, state.total)
-    carry, data, returns = _rollout(env, config, state.params.policy, carry, k_roll)
+    carry, data, returns = _rollout(env, config, state.params.actor, carry, k_roll)
     scale = lambda x: jnp.clip((x - state.state_mean) / state.state_std, -5.0, 5.0)  # noqa: E731
     value = _value(state.params, scale(data.state))
     next_value = _value(state.params, scale(data.next_state))
@@ -204,8 +204,9 @@ def _rollout(env, config, params, carry, key):
       won=reached.won,
     )
     fresh = jax.vmap(env.reset)(jax.random.split(k_reset, config.num_envs))
-    moved, reached = base.where_batched(reached.last, fresh, (moved, reached))
-    return (moved, reached, total * ~reached.last), (sample, finished)
+    total = jnp.where(reached.last, 0.0, total)
+    carry = base.where_batched(reached.last, fresh, (moved, reached))
+    return (*carry, total), (sample, finished)
 
   carry, (data, finished) = jax.lax.scan(body, carry, jnp.arange(config.rollout_steps))
   return carry, data, finished.sum()
@@ -217,7 +218,7 @@ def _log_prob(scores: jax.Array, action: jax.Array) -> jax.Array:
 
 
 def _value(params: Params, state: jax.Array) -> jax.Array:
-  return policy.apply_layers(params.value, state)[..., 0]
+  return policy.apply_layers(params.critic, state)[..., 0]
 
 
 def _advantage(config, data: Sample, value, next_value) -> jax.Array:
@@ -257,7 +258,7 @@ def _learn(config, optimizer, learner, batch, key):
 
 def _loss(params: Params, data, config: Config):
   sample, advantage, target = data
-  scores = policy.logits(params.policy, sample.obs, sample.legal)
+  scores = policy.logits(params.actor, sample.obs, sample.legal)
   # An agent with one legal action decides nothing: it has no part in the loss.
   weight = (sample.legal.sum(-1) > 1).astype(jnp.float32)
   weight = weight / jnp.maximum(weight.sum(), 1.0)

@@ -7,7 +7,7 @@ from logo_jax.behaviours import library
 
 # Medium stands this share of the way from random play to the expert, in mean return.
 MEDIUM_LEVEL = 0.8
-REPLAY_EPSILON = 0.1
+REPLAY_EPSILON = 0.05
 
 
 @dataclasses.dataclass(frozen=True)

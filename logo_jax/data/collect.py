@@ -21,6 +21,16 @@ _MAX_ENVS = 256  # played at once
 _CHUNK = 64  # steps per call of the compiled program
 
 
+class _Game(NamedTuple):
+  """What stays the same all along."""
+
+  env: types.Environment
+  num_envs: int
+  params: policy.PolicyParams  # of all behaviours, stacked
+  behaviour: qualities.Behaviour
+  k_assign: jax.Array  # decides who plays which episode
+
+
 class _Carry(NamedTuple):
   """What the environments stand at, leading axis `[B]`."""
 
@@ -34,9 +44,9 @@ class _Recorded(NamedTuple):
   """Consecutive rows of all environments, leading axes `[T, B]`."""
 
   rows: types.Rows
-  last: jax.Array  # the row holds a final observation
-  won: jax.Array
-  behaviour: jax.Array
+  last: Any  # the row holds a final observation
+  won: Any
+  behaviour: Any
 
 
 def collect(
@@ -120,67 +130,61 @@ def _play(
   num_envs: int,
   key: jax.Array,
 ) -> Iterator[_Recorded]:
-  """Yields what is recorded, chunk after chunk, without end."""
-  start, play_chunk = _compile(env, behaviour, num_envs)
+  """Yields what is recorded, chunk after chunk of one compiled program, without end."""
   k_start, k_play, k_assign = jax.random.split(key, 3)
-  carry = start(k_start, k_assign)
-  chunk = 0
+  params = [library.load(name) for name in behaviour.snapshots]
+  game = _Game(
+    env, num_envs, jax.tree.map(lambda *x: jnp.stack(x), *params), behaviour, k_assign
+  )
+
+  def play_chunk(carry: _Carry, chunk: jax.Array) -> tuple[_Carry, _Recorded]:
+    k_chunk = jax.random.fold_in(k_play, chunk)
+    return jax.lax.scan(
+      lambda carry, index: _record(game, carry, jax.random.fold_in(k_chunk, index)),
+      carry,
+      jnp.arange(_CHUNK),
+    )
+
+  play_chunk = jax.jit(play_chunk, donate_argnums=0)
+  start = jax.jit(lambda key: _start(game, jnp.zeros((num_envs,), jnp.int32), key))
+  carry, chunk = start(k_start), 0
   while True:
-    carry, recorded = play_chunk(carry, jax.random.fold_in(k_play, chunk), k_assign)
+    carry, recorded = play_chunk(carry, jnp.int32(chunk))
     yield jax.tree.map(np.asarray, recorded)
     chunk += 1
 
 
-def _compile(
-  env: types.Environment, behaviour: qualities.Behaviour, num_envs: int
-) -> tuple[Callable[..., _Carry], Callable[..., tuple[_Carry, _Recorded]]]:
-  """The start of all environments, and `_CHUNK` steps of them as one program."""
-  params = jax.tree.map(
-    lambda *x: jnp.stack(x), *[library.load(name) for name in behaviour.snapshots]
+def _start(game: _Game, wave: jax.Array, key: jax.Array) -> _Carry:
+  """Resets every environment, for its episode number `wave`."""
+  env_state, timestep = jax.vmap(game.env.reset)(jax.random.split(key, game.num_envs))
+  episode = wave * game.num_envs + jnp.arange(game.num_envs)
+  who = _assign(episode, len(game.behaviour.snapshots), game.k_assign)
+  return _Carry(env_state, timestep, who, wave)
+
+
+def _record(game: _Game, carry: _Carry, key: jax.Array) -> tuple[_Carry, _Recorded]:
+  """Records one row of every environment and moves on."""
+  k_act, k_step, k_reset = jax.random.split(key, 3)
+  now = carry.timestep
+  every = jax.vmap(policy.logits, (0, None, None))(game.params, now.obs, now.legal)
+  scores = every[carry.behaviour, jnp.arange(game.num_envs)]
+  action = policy.sample(scores, now.legal, game.behaviour.epsilon, k_act)
+  env_state, reached = jax.vmap(game.env.step)(
+    carry.env_state, action, jax.random.split(k_step, game.num_envs)
   )
-  reset, step = jax.vmap(env.reset), jax.vmap(env.step)
-  lanes = jnp.arange(num_envs)
-
-  def fresh(wave: jax.Array, k_reset: jax.Array, k_assign: jax.Array) -> _Carry:
-    env_state, timestep = reset(jax.random.split(k_reset, num_envs))
-    who = _assign(wave * num_envs + lanes, len(behaviour.snapshots), k_assign)
-    return _Carry(env_state, timestep, who, wave)
-
-  def body(carry: _Carry, keys: tuple[jax.Array, ...]) -> tuple[_Carry, _Recorded]:
-    (k_act, k_step, k_reset), k_assign = keys[:3], keys[3]
-    now = carry.timestep
-    scores = jax.vmap(policy.logits, (0, None, None))(params, now.obs, now.legal)
-    action = policy.sample(
-      scores[carry.behaviour, lanes], now.legal, behaviour.epsilon, k_act
-    )
-    env_state, reached = step(
-      carry.env_state, action, jax.random.split(k_step, num_envs)
-    )
-    # An episode that is over stands still for one step, which records its final row.
-    rows = types.Rows(
-      obs=now.obs,
-      state=now.state,
-      legal=now.legal,
-      action=jnp.where(now.last[:, None], 0, action),
-      reward=jnp.where(now.last, 0.0, reached.reward),
-      discount=jnp.where(now.last, 1.0, reached.discount),
-    )
-    recorded = _Recorded(rows, now.last, now.won, carry.behaviour)
-    running = carry._replace(env_state=env_state, timestep=reached)
-    restarted = fresh(carry.wave + 1, k_reset, k_assign)
-    return base.where_batched(now.last, restarted, running), recorded
-
-  def play_chunk(carry: _Carry, key: jax.Array, k_assign: jax.Array):
-    def one(carry: _Carry, index: jax.Array):
-      keys = jax.random.split(jax.random.fold_in(key, index), 3)
-      return body(carry, (keys[0], keys[1], keys[2], k_assign))
-
-    return jax.lax.scan(one, carry, jnp.arange(_CHUNK))
-
-  def start(k_start: jax.Array, k_assign: jax.Array) -> _Carry:
-    return fresh(jnp.zeros((num_envs,), jnp.int32), k_start, k_assign)
-
-  return jax.jit(start), jax.jit(play_chunk, donate_argnums=0)
+  # An episode that is over stands still for one step, which records its final row.
+  rows = types.Rows(
+    obs=now.obs,
+    state=now.state,
+    legal=now.legal,
+    action=jnp.where(now.last[:, None], 0, action),
+    reward=jnp.where(now.last, 0.0, reached.reward),
+    discount=jnp.where(now.last, 1.0, reached.discount),
+  )
+  running = carry._replace(env_state=env_state, timestep=reached)
+  restarted = _start(game, carry.wave + 1, k_reset)
+  carry = base.where_batched(now.last, restarted, running)
+  return carry, _Recorded(rows, now.last, now.won, running.behaviour)
 
 
 def _assign(episode: jax.Array, num_behaviours: int, key: jax.Array) -> jax.Array:
@@ -216,7 +220,7 @@ def _assemble(
   within = np.arange(start[-1]) - np.repeat(start[:-1], lengths)
   index = np.repeat(begin, lengths) + within * num_envs
 
-  def gather(pick: Callable[[_Recorded], np.ndarray], index: np.ndarray):
+  def gather(pick: Callable[[_Recorded], Any], index: np.ndarray) -> Any:
     flat = np.concatenate([pick(chunk) for chunk in recorded])
     return flat.reshape(-1, *flat.shape[2:])[index]
 

@@ -104,7 +104,9 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
     raise FileNotFoundError(f"there is no dataset folder {folder}")
   card = _read_card(folder)
   spec = _spec(card, str(folder / CARD))
-  arrays = {name: _read_array(folder / f"{name}.npy") for name in FIELDS}
+  arrays: validate.Arrays = {
+    name: _read_array(folder / f"{name}.npy") for name in FIELDS
+  }
   for name, array in arrays.items():
     if list(array.shape) != card["shapes"].get(name):
       raise ValueError(
@@ -162,7 +164,7 @@ def _read_array(path: pathlib.Path) -> np.ndarray:
     ) from None
 
 
-def _content_hash(arrays: dict[str, np.ndarray]) -> str:
+def _content_hash(arrays: validate.Arrays) -> str:
   """SHA-256 over name, type, shape and bytes of every array, in the order of FIELDS."""
   digest = hashlib.sha256()
   for name in FIELDS:
@@ -172,7 +174,7 @@ def _content_hash(arrays: dict[str, np.ndarray]) -> str:
   return digest.hexdigest()
 
 
-def _statistics(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _statistics(arrays: validate.Arrays) -> dict[str, Any]:
   start = arrays["episode_start"]
   lengths = np.diff(start) - 1
   returns = np.add.reduceat(arrays["reward"].astype(np.float64), start[:-1])

@@ -1,10 +1,12 @@
 """The rules of the dataset format, each with the error that names what breaks it."""
 
+from typing import Any
+
 import numpy as np
 
 from logo_jax import types
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]  # field -> numpy array
 _BLOCK = 8192  # rows looked at in one go; keeps temporary arrays small
 
 
@@ -78,9 +80,9 @@ def contents(arrays: Arrays, spec: types.EnvSpec, where: str) -> None:
     raise ValueError(
       f"{where}: action is not within 0 and {spec.action_dim - 1}, row {row}"
     )
-  allowed = np.take_along_axis(legal, action[..., None], axis=-1)[..., 0].all(-1)
-  allowed[arrays["episode_start"][1:] - 1] = True  # nobody acts on a final row
-  row = _first(~allowed)
+  illegal = ~np.take_along_axis(legal, action[..., None], axis=-1)[..., 0]
+  illegal[arrays["episode_start"][1:] - 1] = False  # nobody acts on a final row
+  row = _first(illegal.any(-1))
   if row is not None:
     raise ValueError(f"{where}: action is not legal, row {row}")
 
@@ -97,5 +99,5 @@ def _in_unit(x: np.ndarray) -> np.ndarray:
   return (x >= 0) & (x <= 1)
 
 
-def _first(bad: np.ndarray) -> int | None:
+def _first(bad: Any) -> int | None:
   return int(np.argmax(bad)) if bad.any() else None

@@ -37,7 +37,6 @@ def make(scenario: str) -> types.Environment:
       f"SMAX scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
     )
   env = _make_jaxmarl(scenario)
-  state_mask, obs_mask = _cooldown_masks(env)
   spec = types.EnvSpec(
     name=f"smax/{scenario}",
     num_agents=env.num_allies,
@@ -48,26 +47,11 @@ def make(scenario: str) -> types.Environment:
     max_steps=MAX_STEPS,
   )
 
-  def observe(state: Any, reward: jax.Array) -> types.TimeStep:
-    terminated, won = _outcome(env, state)
-    local, legal = env.get_obs(state), env.get_avail_actions(state)
-    obs = jnp.stack([local[agent] for agent in env.agents])
-    world = env.get_world_state(state)
-    return types.TimeStep(
-      obs=jnp.where(obs_mask, jnp.maximum(obs, 0.0), obs),
-      state=jnp.where(state_mask, jnp.maximum(world, 0.0), world),
-      legal=jnp.stack([legal[agent] for agent in env.agents]).astype(bool),
-      reward=reward,
-      discount=1.0 - terminated.astype(jnp.float32),
-      last=terminated | (state.state.step >= MAX_STEPS),
-      won=won,
-    )
-
   def reset(key: jax.Array) -> tuple[Any, types.TimeStep]:
     # JaxMARL uses keys twice in places; raw key data escape JAX's check for that.
     _, state = env.reset(jax.random.key_data(key))
     state = jax.tree.map(lambda x: x.astype(x.dtype), state)  # no weak types
-    return state, observe(state, jnp.zeros((), jnp.float32))
+    return state, _observe(env, state, jnp.zeros((), jnp.float32))
 
   def step(state: Any, action: jax.Array, key: jax.Array) -> tuple[Any, types.TimeStep]:
     over = _outcome(env, state)[0] | (state.state.step >= MAX_STEPS)
@@ -75,9 +59,27 @@ def make(scenario: str) -> types.Environment:
     _, moved, rewards, _, _ = env.step_env(jax.random.key_data(key), state, actions)
     # A battle that goes on after its end would pay the winners again.
     state = _where(over, state, moved)
-    return state, observe(state, jnp.where(over, 0.0, rewards[env.agents[0]]))
+    return state, _observe(env, state, jnp.where(over, 0.0, rewards[env.agents[0]]))
 
   return types.Environment(spec, reset, step)
+
+
+def _observe(env: Any, state: Any, reward: jax.Array) -> types.TimeStep:
+  """What there is to see of a state, reached with `reward`."""
+  terminated, won = _outcome(env, state)
+  state_mask, obs_mask = _cooldown_masks(env)
+  local, legal = env.get_obs(state), env.get_avail_actions(state)
+  obs = jnp.stack([local[agent] for agent in env.agents])
+  world = env.get_world_state(state)
+  return types.TimeStep(
+    obs=jnp.where(obs_mask, jnp.maximum(obs, 0.0), obs),
+    state=jnp.where(state_mask, jnp.maximum(world, 0.0), world),
+    legal=jnp.stack([legal[agent] for agent in env.agents]).astype(bool),
+    reward=reward,
+    discount=1.0 - terminated.astype(jnp.float32),
+    last=terminated | (state.state.step >= MAX_STEPS),
+    won=won,
+  )
 
 
 def _outcome(env: Any, state: Any) -> tuple[jax.Array, jax.Array]:
