@@ -10,9 +10,10 @@ import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import jax
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-PRNGKey = Key[Array, ""]
+from logo_jax.ops.standardise import Moments
+
 Params = PyTree
 Metrics = dict[str, jax.Array]
 Action = Int[Array, "*b N"] | Float[Array, "*b N A"]
@@ -39,7 +40,7 @@ class TimeStep(NamedTuple):
   """What an environment shows after `reset` or `step`, without any batch axis."""
 
   obs: Float[Array, "N O"]
-  state: Float[Array, "S"]
+  state: Float[Array, " S"]
   legal: Bool[Array, "N A"]
   reward: Float[Array, ""]  # team reward of the step that led here; 0 after reset
   discount: Float[Array, ""]  # 0 at true termination, 1 otherwise
@@ -56,7 +57,9 @@ class Environment(NamedTuple):
 
   spec: EnvSpec
   reset: Callable[[jax.Array], tuple[Any, TimeStep]]
-  step: Callable[[Any, jax.Array, jax.Array], tuple[Any, TimeStep]]  # state, action, key
+  step: Callable[
+    [Any, jax.Array, jax.Array], tuple[Any, TimeStep]
+  ]  # state, action, key
 
 
 class Transition(NamedTuple):
@@ -84,8 +87,34 @@ class Rows(NamedTuple):
   state: Float[Array, "R S"]
   legal: Bool[Array, "R N A"]
   action: Int[Array, "R N"] | Float[Array, "R N A"]
-  reward: Float[Array, "R"]
-  discount: Float[Array, "R"]
+  reward: Float[Array, " R"]
+  discount: Float[Array, " R"]
+
+
+class Statistics(NamedTuple):
+  """What components may know of a dataset before they are built.
+
+  Moments, the box and the shares come from the training split; ranges from all rows.
+  """
+
+  obs: Moments  # pooled over agents, features [O]
+  state: Moments  # [S]
+  reward: Moments  # []
+  termination_rate: float  # share of transitions that terminate
+  return_range: tuple[float, float]  # least and largest undiscounted return-to-go
+
+
+class Dataset(NamedTuple):
+  """A dataset on device: rows, and tables of rows that start a transition.
+
+  The tables of the three splits are disjoint by episode and together make `starts`.
+  """
+
+  rows: Rows
+  starts: Int[Array, " T"]
+  train: Int[Array, " T1"]  # world models are fitted here
+  select: Int[Array, " T2"]  # early stopping and calibration
+  test: Int[Array, " T3"]  # reported model errors
 
 
 class Batch(NamedTuple):
@@ -122,9 +151,11 @@ class WorldModel(NamedTuple):
   num_views: int  # M of its predictions
   window: int  # time steps per training sample; 1 = Markov
   init: Callable[[jax.Array], Params]
-  loss: Callable[[Params, Batch, jax.Array], tuple[jax.Array, Metrics]]
+  # Transitions with axes [B, window, ...], or [B, ...] for window 1.
+  loss: Callable[[Params, Transition, jax.Array], tuple[jax.Array, Metrics]]
   start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
+  diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
 
 
 class Uncertainty(NamedTuple):
@@ -160,3 +191,12 @@ class Learner(NamedTuple):
   init: Callable[[jax.Array], LearnerState]
   update: Callable[[LearnerState, Batch, jax.Array], tuple[LearnerState, Metrics]]
   act: Callable[..., jax.Array]  # (params, obs, legal, key, greedy=False) -> action
+
+
+class LearnerContext(NamedTuple):
+  """What a learner is built from, beside its own config."""
+
+  spec: EnvSpec
+  statistics: Statistics
+  # learning rate -> optimizer; averages gradients over devices where there are several.
+  make_optimizer: Callable[[float], Any]

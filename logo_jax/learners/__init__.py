@@ -1,0 +1,1 @@
+"""Learners: each file has a `Config` and `make(config, context)`."""

@@ -1,0 +1,1 @@
+"""Flax modules. They broadcast over leading batch axes."""

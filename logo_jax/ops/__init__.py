@@ -1,0 +1,1 @@
+"""Parameter-free maths on unbatched arrays; callers `vmap`."""

@@ -1,0 +1,1 @@
+"""Where imagined transitions are kept, and how all transitions are drawn."""

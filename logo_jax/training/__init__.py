@@ -1,0 +1,1 @@
+"""Training: components arrive as arguments and are put together here."""

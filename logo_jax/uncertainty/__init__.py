@@ -1,0 +1,1 @@
+"""Uncertainty scores: each file has a `Config` and `make(config)`."""

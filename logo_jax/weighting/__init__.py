@@ -1,0 +1,1 @@
+"""How uncertainty enters learning: each file has a `Config` and `make(config)`."""

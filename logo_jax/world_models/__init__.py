@@ -1,0 +1,1 @@
+"""World models: each file has a `Config` and `make(config, spec, statistics)`."""

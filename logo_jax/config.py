@@ -1,0 +1,145 @@
+"""Configuration of an experiment: frozen dataclasses and their nested-dict form."""
+
+from collections.abc import Mapping
+import dataclasses
+import types
+import typing
+from typing import Any, Literal
+
+from logo_jax import registry
+from logo_jax.registry import Component
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+  """Phase 1 of Algorithm 1: fitting the world model."""
+
+  updates: int = 6_000  # gradient steps
+  batch_size: int = 128  # transitions
+  learning_rate: float = 1e-3  # Adam, falling to 0 along a cosine
+  interval: int = 500  # steps between evaluations on the selection split
+  patience: int = 6  # evaluations without a better selection loss before stopping
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+  """Playing the policy in the environment; greedy, and the same episodes each time."""
+
+  interval: int = 2_500  # updates between evaluations
+  episodes: int = 128  # at a time, in parallel; those of a learning curve's point
+  final_episodes: int = 512  # of the figures in results.json, other than the curve's
+  seed: int = 10_000  # of the episodes; apart from `seed`
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+  """What is kept of a run."""
+
+  interval: int = 5_000  # updates between checkpoints
+  keep: int = 2  # last ones kept, beside the best
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentConfig:
+  """One experiment: a dataset, a composition of components, and a budget."""
+
+  preset: str  # what results are filed under
+  learner: Component
+  model: Component | None = None  # with a model come uncertainty and weighting
+  uncertainty: Component | None = None
+  weighting: Component | None = None
+  dataset: str = "smax/2s3z/medium-replay"  # <suite>/<scenario>/<quality>
+  data_dir: str = "data"  # where datasets lie, or are made
+  num_transitions: int = 100_000  # of a dataset that has to be made
+  seed: int = 0  # of the first run
+  num_seeds: int = 1  # runs trained side by side, with seeds seed, seed + 1, ...
+  total_updates: int = 20_000  # learner updates; phase 3 of Algorithm 1
+  batch_size: int = 128  # transitions per update; Table 8
+  # Imagination, phase 2 of Algorithm 1.
+  horizon: int = 5  # steps of an imagined rollout; the paper has 15
+  num_starts: int = 128  # rollouts per collection
+  collect_interval: int = 250  # updates between collections, and between host visits
+  replay_collections: int = 80  # collections kept, first in first out
+  real_share: float = 0.5  # of a batch; the rest is imagined
+  # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
+  mix: Literal["half", "bernoulli"] = "half"
+  data_parallel: int = 1  # devices that share one run's batch
+  fit: FitConfig = FitConfig()
+  evaluation: EvaluationConfig = EvaluationConfig()
+  checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+def to_dict(config: ExperimentConfig) -> dict[str, Any]:
+  """Nested plain dicts; a component is its fields and `name`."""
+
+  def convert(value: Any) -> Any:
+    if isinstance(value, Component):
+      return {"name": value.name, **dataclasses.asdict(value.config)}
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+
+  fields = dataclasses.fields(config)
+  return {f.name: convert(getattr(config, f.name)) for f in fields}
+
+
+def from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
+  """The inverse of `to_dict`, checking every name and value.
+
+  Raises:
+    ValueError: an unknown key, a missing key, or a value of the wrong type or outside
+      the allowed ones; the message names the key, the value and what is allowed.
+  """
+  values = dict(values)
+  for kind in registry.KINDS:
+    if values.get(kind) is not None:
+      values[kind] = _component(kind, values[kind])
+  for name, cls in _SECTIONS.items():
+    if name in values:
+      values[name] = _build(cls, dict(values[name]), f"{name}.")
+  return _build(ExperimentConfig, values, "")
+
+
+_SECTIONS = {
+  "fit": FitConfig,
+  "evaluation": EvaluationConfig,
+  "checkpoint": CheckpointConfig,
+}
+
+
+def _component(kind: str, values: Mapping[str, Any]) -> Component:
+  fields = dict(values)
+  name = fields.pop("name", None)
+  config_class = registry.module(kind, name).Config
+  return Component(name, _build(config_class, fields, f"{kind}."))
+
+
+def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:
+  hints = typing.get_type_hints(cls)
+  for key, value in values.items():
+    if key not in hints:
+      allowed = ", ".join(sorted(hints))
+      raise ValueError(f"{prefix}{key}: unknown key; allowed are {allowed}")
+    values[key] = _checked(prefix + key, value, hints[key])
+  for field in dataclasses.fields(cls):
+    no_default = field.default is dataclasses.MISSING
+    if no_default and field.name not in values:
+      raise ValueError(f"{prefix}{field.name}: missing")
+  return cls(**values)
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+  """`value`, made a float where one is expected, if it fits the type hint."""
+  options = typing.get_args(hint)
+  if typing.get_origin(hint) is Literal:
+    if value not in options:
+      allowed = ", ".join(map(repr, options))
+      raise ValueError(f"{name}: must be one of {allowed}; got {value!r}")
+    return value
+  if isinstance(hint, types.UnionType):
+    if value is None or isinstance(value, options):
+      return value
+    hint = options[0]
+  if hint is float and type(value) is int:
+    return float(value)
+  if type(value) is not hint:
+    raise ValueError(f"{name}: must be of type {hint.__name__}; got {value!r}")
+  return value

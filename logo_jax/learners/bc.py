@@ -1,0 +1,62 @@
+"""Behaviour cloning: every agent imitates its own recorded actions."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from logo_jax.networks.policy import make_policy
+from logo_jax.ops import actions
+from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Metrics, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Sizes and step length."""
+
+  hidden_size: int = 256  # units of both hidden layers; Table 8 of LOGO
+  learning_rate: float = 5e-4  # Adam; published SMAC code of CFCQL
+  share_agents: bool = True  # one network for all agents with an agent identity
+  compute_dtype: str = "float32"
+
+
+def make(config: Config, context: LearnerContext) -> Learner:
+  """Builds the learner.
+
+  Args:
+    config: sizes and step length.
+    context: the environment's spec, statistics and the optimizer's factory.
+
+  Returns:
+    A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents.
+  """
+  policy = make_policy(
+    context.spec,
+    context.statistics.obs,
+    config.hidden_size,
+    config.share_agents,
+    config.compute_dtype,
+  )
+  optimizer = context.make_optimizer(config.learning_rate)
+
+  def init(key: jax.Array) -> LearnerState:
+    params = policy.init(context.spec, key)
+    return LearnerState(params, (), optimizer.init(params), jnp.int32(0))
+
+  def loss(params: Params, batch: Batch) -> jax.Array:
+    t = batch.transition
+    log_prob = actions.log_prob(policy.logits(params, t.obs), t.legal, t.action)
+    return -jnp.mean(batch.weight * log_prob.mean(-1))
+
+  def update(
+    state: LearnerState, batch: Batch, key: jax.Array
+  ) -> tuple[LearnerState, Metrics]:
+    del key
+    value, grads = jax.value_and_grad(loss)(state.params, batch)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    metrics = {"learner/bc_loss": value}
+    return LearnerState(params, (), opt_state, state.step + 1), metrics
+
+  return Learner(init=init, update=update, act=policy.act)

@@ -1,0 +1,23 @@
+"""The multilayer perceptron that everything is built from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+
+class MLP(nn.Module):
+  """Dense layers with ReLU between them and a linear last layer.
+
+  Parameters are float32; `dtype` is the dtype of the computation, the output is float32.
+  """
+
+  features: Sequence[int]
+  dtype: Any = "float32"
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    for size in self.features[:-1]:
+      x = nn.relu(nn.Dense(size, dtype=self.dtype)(x))
+    return nn.Dense(self.features[-1], dtype=self.dtype)(x).astype("float32")

@@ -1,0 +1,71 @@
+"""Discrete joint actions under legal-action masks.
+
+Learners and world models handle actions through these functions only, so that another
+kind of action is another set of functions. Every legal row must allow some action:
+`fill_empty` mends rows that do not.
+"""
+
+import distrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+_ILLEGAL = -1e9  # finite, so that gradients stay finite; exp(_ILLEGAL) is 0
+
+
+def fill_empty(
+  legal: Bool[Array, "*b A"], logits: Float[Array, "*b A"]
+) -> Bool[Array, "*b A"]:
+  """Allows the action of the largest logit where a row allows none."""
+  best = jax.nn.one_hot(jnp.argmax(logits, -1), legal.shape[-1], dtype=bool)
+  return legal | (~legal.any(-1, keepdims=True) & best)
+
+
+def distribution(
+  logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"]
+) -> distrax.Categorical:
+  """The policy over legal actions; illegal ones have probability exactly 0."""
+  return distrax.Categorical(logits=jnp.where(legal, logits, _ILLEGAL))
+
+
+def greedy(
+  values: Float[Array, "*b A"], legal: Bool[Array, "*b A"]
+) -> Int[Array, "*b"]:
+  """The legal action of the largest value."""
+  return jnp.argmax(jnp.where(legal, values, _ILLEGAL), -1).astype(jnp.int32)
+
+
+def sample(
+  logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], key: jax.Array
+) -> Int[Array, "*b"]:
+  """Samples legal actions, each row on its own."""
+  return distribution(logits, legal).sample(seed=key).astype(jnp.int32)
+
+
+def log_prob(
+  logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], action: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+  """log pi(action), over legal actions."""
+  return distribution(logits, legal).log_prob(action)
+
+
+def sample_straight_through(
+  logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], key: jax.Array
+) -> Float[Array, "*b A"]:
+  """One-hot samples whose gradient is that of the probabilities (Bengio et al., 2013)."""
+  dist = distribution(logits, legal)
+  hard = jax.nn.one_hot(dist.sample(seed=key), logits.shape[-1])
+  probs = dist.probs
+  return hard + probs - jax.lax.stop_gradient(probs)
+
+
+def select(
+  values: Float[Array, "*b A"], action: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+  """values[..., action]."""
+  return jnp.take_along_axis(values, action[..., None], -1)[..., 0]
+
+
+def encode(action: Int[Array, "*b"], num_actions: int) -> Float[Array, "*b A"]:
+  """Actions as network input: one-hot."""
+  return jax.nn.one_hot(action, num_actions)

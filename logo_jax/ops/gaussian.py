@@ -1,0 +1,35 @@
+"""Diagonal Gaussian likelihoods with softly bounded log-variance."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+LOG_VAR_LOW = -10.0
+LOG_VAR_HIGH = 0.5
+
+
+def bound_log_var(
+  raw: Float[Array, "*b"], low: float = LOG_VAR_LOW, high: float = LOG_VAR_HIGH
+) -> Float[Array, "*b"]:
+  """Squashes a log-variance softly into (low, high).
+
+  `high - softplus(high - x)`, then `low + softplus(x - low)`, the form of PETS (Chua et
+  al., 2018). Without bounds the likelihood of constant features has no maximum.
+
+  Args:
+    raw: any real numbers.
+    low: lower bound.
+    high: upper bound.
+
+  Returns:
+    Log-variances, same shape.
+  """
+  x = high - jax.nn.softplus(high - raw)
+  return low + jax.nn.softplus(x - low)
+
+
+def negative_log_likelihood(
+  target: Float[Array, "*b"], mean: Float[Array, "*b"], log_var: Float[Array, "*b"]
+) -> Float[Array, "*b"]:
+  """Elementwise -log N(target; mean, exp(log_var)) without the constant log(2 pi)/2."""
+  return 0.5 * ((target - mean) ** 2 * jnp.exp(-log_var) + log_var)

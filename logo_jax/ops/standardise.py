@@ -1,0 +1,44 @@
+"""Standardisation with training statistics, and the clipping box of the data."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+class Moments(NamedTuple):
+  """Per-feature statistics of a training split.
+
+  `scale` is the standard deviation floored by `STD_FLOOR` (so that a bit that is set
+  once in 10,000 rows does not become a value of 100), 1 where a feature is constant.
+  """
+
+  mean: Float[Array, "*f"]
+  std: Float[Array, "*f"]
+  scale: Float[Array, "*f"]
+  low: Float[Array, "*f"]
+  high: Float[Array, "*f"]
+  varies: Bool[Array, "*f"]  # False: constant in the training split
+
+
+STD_FLOOR = 0.05
+CONSTANT_STD = 1e-6  # below: the feature does not vary
+
+
+def standardise(x: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
+  """(x - mean) / scale; features last, leading axes broadcast."""
+  return (x - m.mean) / m.scale
+
+
+def unstandardise(z: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
+  """The inverse of `standardise`, clipped to the data's box [low, high].
+
+  Without the box, open-loop rollouts run away (MOMA-PPO, Barde et al., 2023).
+  """
+  return jnp.clip(z * m.scale + m.mean, m.low, m.high)
+
+
+def varying_mean(x: Float[Array, "*b"], m: Moments) -> Float[Array, ""]:
+  """Mean over all axes of `x`, counting only features that vary."""
+  per_feature = x.reshape(-1, *m.varies.shape).mean(0)
+  return jnp.where(m.varies, per_feature, 0.0).sum() / jnp.maximum(m.varies.sum(), 1)

@@ -1,0 +1,56 @@
+"""Every system spelled out as a composition of components."""
+
+from logo_jax.config import ExperimentConfig
+from logo_jax.registry import component
+
+
+def _model_based(preset: str, **replaced) -> ExperimentConfig:
+  parts = dict(
+    model=component("model", "logo"),
+    uncertainty=component("uncertainty", "path_discrepancy"),
+    weighting=component("weighting", "confidence"),
+    learner=component("learner", "macql"),
+  )
+  return ExperimentConfig(preset=preset, **(parts | replaced))
+
+
+_PRESETS = {
+  # The local-to-global world model with uncertainty-weighted sampling.
+  "logo": lambda: _model_based("logo"),
+  # The same with the world model that the equations say.
+  "logo_literal": lambda: _model_based(
+    "logo_literal",
+    model=component(
+      "model",
+      "logo",
+      deduce_input="obs",
+      local_action="own",
+      deduce_real_weight=0.0,
+    ),
+  ),
+  # The same with imagined transitions drawn uniformly.
+  "logo_uniform": lambda: _model_based(
+    "logo_uniform",
+    uncertainty=component("uncertainty", "none"),
+    weighting=component("weighting", "uniform"),
+  ),
+  # Model-free baselines.
+  "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),
+  "bc": lambda: ExperimentConfig("bc", component("learner", "bc")),
+}
+
+
+def names() -> tuple[str, ...]:
+  """The presets' names."""
+  return tuple(_PRESETS)
+
+
+def get(name: str) -> ExperimentConfig:
+  """A preset's configuration.
+
+  Raises:
+    ValueError: no such preset.
+  """
+  if name not in _PRESETS:
+    raise ValueError(f"preset: must be one of {', '.join(_PRESETS)}; got {name!r}")
+  return _PRESETS[name]()

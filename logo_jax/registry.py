@@ -1,0 +1,63 @@
+"""Names of components: the one place to list a new one.
+
+Each entry names a module with a frozen dataclass `Config` and a function `make`. The
+module is imported when its component is asked for, not before.
+"""
+
+import dataclasses
+import importlib
+from typing import Any
+
+_MODULES = {
+  "model": {"logo": "logo_jax.world_models.logo"},
+  "uncertainty": {
+    "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",
+    "none": "logo_jax.uncertainty.none",
+  },
+  "weighting": {
+    "confidence": "logo_jax.weighting.confidence",
+    "uniform": "logo_jax.weighting.uniform",
+  },
+  "learner": {
+    "bc": "logo_jax.learners.bc",
+    "macql": "logo_jax.learners.macql",
+  },
+}
+
+KINDS = tuple(_MODULES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+  """A named component with its configuration."""
+
+  name: str
+  config: Any  # the `Config` of the component's module
+
+
+def names(kind: str) -> tuple[str, ...]:
+  """The components of a kind, for enumeration in flags, tests and benchmarks."""
+  return tuple(_MODULES[kind])
+
+
+def module(kind: str, name: str) -> Any:
+  """The module of a component, with `Config` and `make`.
+
+  Raises:
+    ValueError: no such component.
+  """
+  if name not in _MODULES[kind]:
+    raise ValueError(
+      f"{kind}.name: must be one of {', '.join(names(kind))}; got {name!r}"
+    )
+  return importlib.import_module(_MODULES[kind][name])
+
+
+def component(kind: str, name: str, **fields: Any) -> Component:
+  """A component with the given fields and defaults for the others."""
+  return Component(name, module(kind, name).Config(**fields))
+
+
+def make(kind: str, chosen: Component, *args: Any) -> Any:
+  """Builds a component: `make(config, *args)` of its module."""
+  return module(kind, chosen.name).make(chosen.config, *args)

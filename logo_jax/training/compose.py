@@ -1,0 +1,163 @@
+"""Puts components together and refuses what cannot work, before anything is traced."""
+
+import functools
+from typing import NamedTuple
+
+from logo_jax import registry
+from logo_jax.config import ExperimentConfig
+from logo_jax.training import optimizers
+from logo_jax.types import (
+  EnvSpec,
+  Learner,
+  LearnerContext,
+  Statistics,
+  Uncertainty,
+  Weighting,
+  WorldModel,
+)
+
+
+class Imagination(NamedTuple):
+  """The model-based half of a system."""
+
+  model: WorldModel
+  uncertainty: Uncertainty
+  weighting: Weighting
+
+
+class System(NamedTuple):
+  """Components ready to train; `imagination` is None for model-free systems."""
+
+  learner: Learner
+  imagination: Imagination | None
+
+
+def compose(
+  config: ExperimentConfig,
+  spec: EnvSpec,
+  statistics: Statistics,
+  axis_name: str | None = None,
+) -> System:
+  """Builds a system.
+
+  Args:
+    config: which components, with their configurations.
+    spec: of the environment.
+    statistics: of the dataset.
+    axis_name: mapped axis over the devices that share a run's batch, if any.
+
+  Returns:
+    The system.
+
+  Raises:
+    ValueError: components that do not fit together, by name.
+  """
+  context = LearnerContext(
+    spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
+  )
+  learner = registry.make("learner", config.learner, context)
+  return System(learner, _imagination(config, spec, statistics))
+
+
+def _imagination(
+  config: ExperimentConfig, spec: EnvSpec, statistics: Statistics
+) -> Imagination | None:
+  parts = {kind: getattr(config, kind) for kind in ("uncertainty", "weighting")}
+  if config.model is None:
+    for kind, part in parts.items():
+      if part is not None:
+        raise ValueError(f"{kind}.name: {part.name!r} needs a model, but model is None")
+    return None
+  for kind, part in parts.items():
+    if part is None:
+      allowed = ", ".join(registry.names(kind))
+      raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
+  model = registry.make("model", config.model, spec, statistics)
+  uncertainty = registry.make("uncertainty", config.uncertainty)
+  if model.num_views < uncertainty.min_views:
+    raise ValueError(
+      f"uncertainty.name: {config.uncertainty.name!r} needs a model with at least "
+      f"{uncertainty.min_views} views; model.name {config.model.name!r} has "
+      f"{model.num_views}"
+    )
+  return Imagination(model, uncertainty, registry.make("weighting", config.weighting))
+
+
+def check_budget(config: ExperimentConfig, num_transitions: int) -> None:
+  """Refuses numbers that cannot work.
+
+  Args:
+    config: the experiment.
+    num_transitions: of the dataset.
+
+  Raises:
+    ValueError: naming the first field that is out of range.
+  """
+  positive = (
+    "num_seeds",
+    "total_updates",
+    "batch_size",
+    "horizon",
+    "num_starts",
+    "collect_interval",
+    "replay_collections",
+    "data_parallel",
+    "fit.updates",
+    "fit.batch_size",
+    "fit.interval",
+    "fit.patience",
+    "evaluation.interval",
+    "evaluation.episodes",
+    "evaluation.final_episodes",
+    "checkpoint.interval",
+    "checkpoint.keep",
+  )
+  for name in positive:
+    value = _field(config, name)
+    if value < 1:
+      raise ValueError(f"{name}: must be at least 1, got {value}")
+  for name in ("batch_size", "fit.batch_size"):
+    value = _field(config, name)
+    if value > num_transitions:
+      raise ValueError(
+        f"{name}: {value} is larger than the dataset, which has {num_transitions} "
+        "transitions"
+      )
+  if not 0 < config.real_share <= 1:
+    raise ValueError(f"real_share: must be in (0, 1], got {config.real_share}")
+  _check_multiples(config)
+
+
+def _check_multiples(config: ExperimentConfig) -> None:
+  step = config.collect_interval
+  for name in ("total_updates", "evaluation.interval", "checkpoint.interval"):
+    value = _field(config, name)
+    if value % step:
+      raise ValueError(
+        f"{name}: must be a multiple of collect_interval ({step}), got {value}"
+      )
+  if config.fit.updates % config.fit.interval:
+    raise ValueError(
+      f"fit.updates: must be a multiple of fit.interval ({config.fit.interval}), got "
+      f"{config.fit.updates}"
+    )
+  episodes = config.evaluation.episodes
+  if config.evaluation.final_episodes % episodes:
+    raise ValueError(
+      f"evaluation.final_episodes: must be a multiple of evaluation.episodes "
+      f"({episodes}), got {config.evaluation.final_episodes}"
+    )
+  for name in ("batch_size", "num_starts", "fit.batch_size"):
+    value = _field(config, name)
+    if value % config.data_parallel:
+      raise ValueError(
+        f"{name}: must be a multiple of data_parallel ({config.data_parallel}), got "
+        f"{value}"
+      )
+
+
+def _field(config: ExperimentConfig, name: str):
+  value: object = config
+  for part in name.split("."):
+    value = getattr(value, part)
+  return value

@@ -1,0 +1,114 @@
+"""Fitting the world model: phase 1 of Algorithm 1 (LOGO, AAMAS 2026)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+import optax
+
+from logo_jax.config import FitConfig
+from logo_jax.data.dataset import transitions
+from logo_jax.training import optimizers
+from logo_jax.training.shards import shard_key
+from logo_jax.types import Dataset, Metrics, Params, WorldModel
+
+_SELECT_BATCHES = 16  # of the fit's batch size, from the selection split
+
+
+class FitState(NamedTuple):
+  """Everything the fit changes."""
+
+  params: Params
+  opt_state: Any
+  best_params: Params  # those of the smallest selection loss so far
+  best_loss: Float[Array, ""]
+  stale: Int[Array, ""]  # evaluations since it improved
+  key: jax.Array
+  step: Int[Array, ""]
+
+
+class Fit(NamedTuple):
+  """`init(key, data)` and `chunk(state, data)`: `interval` steps, one evaluation."""
+
+  init: Callable[[jax.Array, Dataset], FitState]
+  chunk: Callable[[FitState, Dataset], tuple[FitState, Metrics]]
+
+
+def make_fit(
+  model: WorldModel, config: FitConfig, axis_name: str | None = None, shards: int = 1
+) -> Fit:
+  """Builds the compiled parts of the fit for one run; callers map over seeds.
+
+  Args:
+    model: the world model.
+    config: budget and step length.
+    axis_name: mapped axis over the devices that share a batch, if any.
+    shards: how many devices those are.
+
+  Returns:
+    Pure functions. A chunk's metrics are means over its steps, and the loss on the
+    selection split after them.
+  """
+  schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
+  optimizer = optimizers.adam(schedule, axis_name)
+  batch_size = config.batch_size // shards
+
+  def init(key: jax.Array, data: Dataset) -> FitState:
+    del data
+    k_init, k_steps = jax.random.split(key)
+    params = model.init(k_init)
+    return FitState(
+      params=params,
+      opt_state=optimizer.init(params),
+      best_params=jax.tree.map(jnp.copy, params),  # a copy: the state is donated
+      best_loss=jnp.float32(jnp.inf),
+      stale=jnp.int32(0),
+      key=k_steps,
+      step=jnp.int32(0),
+    )
+
+  def update(state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
+    key = jax.random.fold_in(state.key, state.step)
+    k_batch, k_loss = jax.random.split(shard_key(key, axis_name))
+    batch = _draw(data, data.train, batch_size, k_batch)
+    grads, metrics = jax.grad(model.loss, has_aux=True)(state.params, batch, k_loss)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
+    return new, metrics
+
+  def selection_loss(params: Params, data: Dataset) -> jax.Array:
+    """On the same transitions each time."""
+
+    def one(key: jax.Array) -> jax.Array:
+      k_batch, k_loss = jax.random.split(key)
+      batch = _draw(data, data.select, config.batch_size, k_batch)
+      return model.loss(params, batch, k_loss)[0]
+
+    keys = jax.random.split(jax.random.key(0), _SELECT_BATCHES)
+    return jax.lax.map(one, keys).mean()
+
+  def chunk(state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
+    state, metrics = jax.lax.scan(
+      lambda s, _: update(s, data), state, length=config.interval
+    )
+    loss = selection_loss(state.params, data)
+    better = loss < state.best_loss
+    state = state._replace(
+      best_params=jax.tree.map(
+        lambda new, old: jnp.where(better, new, old), state.params, state.best_params
+      ),
+      best_loss=jnp.minimum(loss, state.best_loss),
+      stale=jnp.where(better, 0, state.stale + 1),
+    )
+    metrics = jax.tree.map(lambda x: x.mean(), metrics)
+    return state, metrics | {"model/selection_loss": loss}
+
+  return Fit(init, chunk)
+
+
+def _draw(data: Dataset, starts: jax.Array, num: int, key: jax.Array):
+  index = jax.random.randint(key, (num,), 0, starts.shape[0])
+  return transitions(data.rows, starts[index])

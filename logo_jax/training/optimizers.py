@@ -1,0 +1,28 @@
+"""Optimizers, and the averaging of gradients over the devices of one run."""
+
+import jax
+import optax
+
+
+def average_over_devices(axis_name: str | None) -> optax.GradientTransformation:
+  """Means gradients over a mapped axis; the identity without one.
+
+  Every loss is a mean over its shard and the shards are of one size, so the mean of
+  the shards' gradients is the gradient of the global mean.
+  """
+  if axis_name is None:
+    return optax.identity()
+  return optax.stateless(lambda grads, _: jax.lax.pmean(grads, axis_name))
+
+
+def adam(
+  learning_rate: optax.ScalarOrSchedule,
+  axis_name: str | None = None,
+  clip_norm: float = 10.0,
+) -> optax.GradientTransformation:
+  """Adam on averaged gradients, clipped by their global norm."""
+  return optax.chain(
+    average_over_devices(axis_name),
+    optax.clip_by_global_norm(clip_norm),
+    optax.adam(learning_rate),
+  )

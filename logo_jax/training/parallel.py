@@ -1,0 +1,119 @@
+"""The one device map: seeds by `vmap`, devices by `shard_map`.
+
+Two axes of a device mesh. `seeds`: independent runs, several on a device, without
+communication. `batch`: devices that share the batch of each of their runs; gradients
+are averaged over it (`training.optimizers`). Every state has a leading axis of seeds.
+
+`jit(shard_map(...))` is what `jax.pmap` itself has become, and the form that Orbax and
+several hosts work with. `check_vma=False`: with the default, gradients of replicated
+parameters arrive already summed, and a `pmean` after that is silently too large.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+SEEDS = "seeds"
+BATCH = "batch"
+
+
+def make_mesh(num_seeds: int, data_parallel: int) -> Mesh:
+  """A mesh over as many local devices as can be used.
+
+  Args:
+    num_seeds: runs; spread over the largest number of devices that divides it.
+    data_parallel: devices that share one run's batch.
+
+  Returns:
+    A mesh with axes ("seeds", "batch").
+
+  Raises:
+    ValueError: fewer devices than `data_parallel`.
+  """
+  available = jax.local_device_count()
+  if data_parallel > available:
+    raise ValueError(
+      f"data_parallel: {data_parallel} devices asked for, {available} are there"
+    )
+  groups = max(
+    n for n in range(1, available // data_parallel + 1) if num_seeds % n == 0
+  )
+  devices = jax.local_devices()[: groups * data_parallel]
+  return jax.make_mesh(
+    (groups, data_parallel),
+    (SEEDS, BATCH),
+    axis_types=(AxisType.Auto, AxisType.Auto),
+    devices=devices,
+  )
+
+
+def batch_axis(mesh: Mesh) -> str | None:
+  """The name that collectives use, None where a run has one device."""
+  return BATCH if mesh.shape[BATCH] > 1 else None
+
+
+def specs(state: Any) -> Any:
+  """How a state of either phase lies on the mesh.
+
+  Seeds over `seeds`; of each run all is replicated over `batch` but the ring's rows,
+  of which each device keeps its own.
+  """
+  by_seed = jax.tree.map(lambda _: P(SEEDS), state)
+  ring = getattr(state, "ring", ())
+  if ring == ():
+    return by_seed
+  content = jax.tree.map(lambda _: P(SEEDS, BATCH), ring.content)
+  return by_seed._replace(ring=by_seed.ring._replace(content=content))
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+  """Copies of host or device arrays on every device of the mesh."""
+  return jax.device_put(tree, NamedSharding(mesh, P()))
+
+
+def map_init(fn: Callable[..., Any], mesh: Mesh, *mapped: Any, shared: Any) -> Any:
+  """Runs `fn(*mapped, shared)` once for every seed; `mapped` have a seeds axis.
+
+  Returns:
+    The states, laid out on the mesh as `specs` says.
+  """
+  over_seeds = jax.vmap(fn, (*(0 for _ in mapped), None))
+  in_specs = (*jax.tree.map(lambda _: P(SEEDS), mapped), P())
+  one_device = jax.make_mesh(
+    (1, 1), (SEEDS, BATCH), (AxisType.Auto,) * 2, devices=jax.local_devices()[:1]
+  )
+  shapes = jax.eval_shape(
+    _shard(over_seeds, one_device, in_specs, P(SEEDS)), *mapped, shared
+  )
+  return jax.jit(_shard(over_seeds, mesh, in_specs, specs(shapes)))(*mapped, shared)
+
+
+def map_chunk(fn: Callable[..., Any], mesh: Mesh, state: Any) -> Callable[..., Any]:
+  """Compiles `(state, data) -> (state, metrics)` for all seeds; the state is donated.
+
+  Args:
+    fn: of one run.
+    mesh: from `make_mesh`.
+    state: a state with a seeds axis, for its structure.
+
+  Returns:
+    The compiled function; its metrics have a leading axis of seeds.
+  """
+  layout = specs(state)
+  mapped = _shard(jax.vmap(fn, (0, None)), mesh, (layout, P()), (layout, P(SEEDS)))
+  return jax.jit(mapped, donate_argnums=0)
+
+
+def map_eval(fn: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+  """Compiles `(params, shared) -> results` for all seeds."""
+  mapped = _shard(jax.vmap(fn, (0, None)), mesh, (P(SEEDS), P()), P(SEEDS))
+  return jax.jit(mapped)
+
+
+def _shard(fn: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any):
+  return jax.shard_map(
+    fn, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
+  )

@@ -1,0 +1,50 @@
+"""Sampling in proportion to confidence (Section 4.3 and Eq. 7, LOGO, AAMAS 2026).
+
+P_u = clip(C - u, 0, C) and w = exp(P_u) / sum exp(P_u). The weight is a sampling law
+only; multiplying it onto the Bellman target, as Eq. 9 is printed, would rescale the
+values. C is threshold, temperature and floor at once, since no row ever weighs less
+than exp(-C / temperature) of the best; the temperature, an addition of ours, parts the
+first from the other two.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from logo_jax.types import Weighting
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """The constants of P_u; the paper gives no value."""
+
+  clip: float = 5.0  # C, in calibrated units of u (1 = 95% quantile of held-out data)
+  temperature: float = 1.0  # w ~ exp(P_u / temperature); smaller is sharper
+
+
+def confidence(u: Float[Array, "*b"], clip: float) -> Float[Array, "*b"]:
+  """P_u = clip(C - u, 0, C), in [0, C]: C at no uncertainty, 0 from u = C on."""
+  return jnp.clip(clip - u, 0.0, clip)
+
+
+def make(config: Config) -> Weighting:
+  """Builds the weighting.
+
+  Raises:
+    ValueError: a constant is not positive.
+  """
+  for name in ("clip", "temperature"):
+    value = getattr(config, name)
+    if not value > 0:
+      raise ValueError(f"weighting.{name}: must be > 0, got {value}")
+
+  def log_weight(u: jax.Array) -> jax.Array:
+    return confidence(u, config.clip) / config.temperature
+
+  return Weighting(
+    on_store=lambda t, u: (t, jnp.ones_like(t.reward, bool)),
+    on_sample=lambda t, u: t,
+    log_weight=log_weight,
+  )
