@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 import dataclasses
+import functools
 from importlib import metadata
 import os
 import pathlib
@@ -22,13 +23,19 @@ _CHUNK = 64  # steps per call of the compiled program
 
 
 class _Game(NamedTuple):
-  """What stays the same all along."""
+  """What the compiled program depends on; hashable."""
 
   env: types.Environment
   num_envs: int
+  num_behaviours: int
+  epsilon: float
+
+
+class _Cast(NamedTuple):
+  """Who can play, and the key that decides who plays which episode."""
+
   params: policy.PolicyParams  # of all behaviours, stacked
-  behaviour: qualities.Behaviour
-  k_assign: jax.Array  # decides who plays which episode
+  key: jax.Array
 
 
 class _Carry(NamedTuple):
@@ -114,6 +121,11 @@ def split_name(dataset_name: str) -> tuple[str, str]:
   Raises:
     ValueError: some part is unknown.
   """
+  if dataset_name.count("/") != 2:
+    raise ValueError(
+      f"dataset {dataset_name!r} must be <suite>/<scenario>/<quality>, for example "
+      "smax/2s3z/medium-replay"
+    )
   env_name, _, quality = dataset_name.rpartition("/")
   base.split_name(env_name)
   if quality not in qualities.QUALITIES:
@@ -131,44 +143,46 @@ def _play(
   key: jax.Array,
 ) -> Iterator[_Recorded]:
   """Yields what is recorded, chunk after chunk of one compiled program, without end."""
-  k_start, k_play, k_assign = jax.random.split(key, 3)
+  k_start, k_play, k_cast = jax.random.split(key, 3)
   params = [library.load(name) for name in behaviour.snapshots]
-  game = _Game(
-    env, num_envs, jax.tree.map(lambda *x: jnp.stack(x), *params), behaviour, k_assign
-  )
-
-  def play_chunk(carry: _Carry, chunk: jax.Array) -> tuple[_Carry, _Recorded]:
-    k_chunk = jax.random.fold_in(k_play, chunk)
-    return jax.lax.scan(
-      lambda carry, index: _record(game, carry, jax.random.fold_in(k_chunk, index)),
-      carry,
-      jnp.arange(_CHUNK),
-    )
-
-  play_chunk = jax.jit(play_chunk, donate_argnums=0)
-  start = jax.jit(lambda key: _start(game, jnp.zeros((num_envs,), jnp.int32), key))
-  carry, chunk = start(k_start), 0
+  cast = _Cast(jax.tree.map(lambda *x: jnp.stack(x), *params), k_cast)
+  game = _Game(env, num_envs, len(params), behaviour.epsilon)
+  carry, chunk = _start(game, cast, jnp.zeros((num_envs,), jnp.int32), k_start), 0
   while True:
-    carry, recorded = play_chunk(carry, jnp.int32(chunk))
+    carry, recorded = _play_chunk(game, cast, carry, jax.random.fold_in(k_play, chunk))
     yield jax.tree.map(np.asarray, recorded)
     chunk += 1
 
 
-def _start(game: _Game, wave: jax.Array, key: jax.Array) -> _Carry:
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _play_chunk(
+  game: _Game, cast: _Cast, carry: _Carry, key: jax.Array
+) -> tuple[_Carry, _Recorded]:
+  return jax.lax.scan(
+    lambda carry, index: _record(game, cast, carry, jax.random.fold_in(key, index)),
+    carry,
+    jnp.arange(_CHUNK),
+  )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _start(game: _Game, cast: _Cast, wave: jax.Array, key: jax.Array) -> _Carry:
   """Resets every environment, for its episode number `wave`."""
   env_state, timestep = jax.vmap(game.env.reset)(jax.random.split(key, game.num_envs))
   episode = wave * game.num_envs + jnp.arange(game.num_envs)
-  who = _assign(episode, len(game.behaviour.snapshots), game.k_assign)
+  who = _assign(episode, game.num_behaviours, cast.key)
   return _Carry(env_state, timestep, who, wave)
 
 
-def _record(game: _Game, carry: _Carry, key: jax.Array) -> tuple[_Carry, _Recorded]:
+def _record(
+  game: _Game, cast: _Cast, carry: _Carry, key: jax.Array
+) -> tuple[_Carry, _Recorded]:
   """Records one row of every environment and moves on."""
   k_act, k_step, k_reset = jax.random.split(key, 3)
   now = carry.timestep
-  every = jax.vmap(policy.logits, (0, None, None))(game.params, now.obs, now.legal)
+  every = jax.vmap(policy.logits, (0, None, None))(cast.params, now.obs, now.legal)
   scores = every[carry.behaviour, jnp.arange(game.num_envs)]
-  action = policy.sample(scores, now.legal, game.behaviour.epsilon, k_act)
+  action = policy.sample(scores, now.legal, game.epsilon, k_act)
   env_state, reached = jax.vmap(game.env.step)(
     carry.env_state, action, jax.random.split(k_step, game.num_envs)
   )
@@ -182,7 +196,7 @@ def _record(game: _Game, carry: _Carry, key: jax.Array) -> tuple[_Carry, _Record
     discount=jnp.where(now.last, 1.0, reached.discount),
   )
   running = carry._replace(env_state=env_state, timestep=reached)
-  restarted = _start(game, carry.wave + 1, k_reset)
+  restarted = _start(game, cast, carry.wave + 1, k_reset)
   carry = base.where_batched(now.last, restarted, running)
   return carry, _Recorded(rows, now.last, now.won, running.behaviour)
 

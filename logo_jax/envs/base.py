@@ -1,5 +1,6 @@
 """Environments by name."""
 
+import functools
 import importlib
 from typing import Any
 
@@ -35,8 +36,9 @@ def split_name(name: str) -> tuple[str, str]:
   return suite, scenario
 
 
+@functools.cache
 def make(name: str) -> types.Environment:
-  """Builds an environment.
+  """Builds an environment; the same one each time, so that compiled code is shared.
 
   Args:
     name: <suite>/<scenario>, for example "smax/2s3z".

@@ -186,7 +186,7 @@ def test_import_leaves_the_streams_alone(capsys):
   before = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
   for name in [name for name in sys.modules if name.startswith("jaxmarl")]:
     del sys.modules[name]
-  base.make("smax/3m")
+  smax.make("3m")
   assert before == (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
   assert capsys.readouterr() == ("", "")
 
@@ -207,4 +207,4 @@ def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, "jaxmarl", None)
   with pytest.raises(ImportError, match=r"pip install 'logo_jax\[smax\]'"):
-    base.make("smax/3m")
+    smax.make("3m")

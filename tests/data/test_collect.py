@@ -1,0 +1,202 @@
+"""Collection: whole episodes in a fixed order, reproducibly."""
+
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from logo_jax import types
+from logo_jax.behaviours import library, policy, qualities
+from logo_jax.data import collect, store
+
+_NAME = "smax/2s3z/medium-replay"
+_SIZE = 700
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  return collect.collect(_NAME, _SIZE, 0, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def stored(folder):
+  return store.read(folder)
+
+
+def test_folder_and_card(folder, stored):
+  assert folder.parts[-3:] == ("smax", "2s3z", "medium-replay")
+  card = stored.card
+  assert card["name"] == _NAME
+  assert (card["scenario"], card["quality"]) == ("smax/2s3z", "medium-replay")
+  assert card["seed"] == 0
+  behaviour = qualities.behaviour("medium-replay", library.index("2s3z"))
+  assert card["behaviour"]["epsilon"] == behaviour.epsilon
+  assert tuple(card["behaviour"]["shares"]) == behaviour.snapshots
+  assert sum(card["behaviour"]["shares"].values()) == pytest.approx(1, abs=1e-5)
+  assert set(card["versions"]) == {"logo_jax", "jax", "jaxmarl", "numpy"}
+  assert 0 <= card["win_rate"] <= 1
+
+
+def test_just_enough_whole_episodes(stored):
+  lengths = np.diff(stored.episode_start) - 1
+  assert lengths.sum() >= _SIZE > lengths[:-1].sum()
+  assert lengths.max() <= stored.spec.max_steps
+
+
+def test_rows_follow_the_rules_of_an_episode(stored):
+  rows, final = stored.rows, stored.episode_start[1:] - 1
+  np.testing.assert_array_equal(rows.action[final], 0)
+  np.testing.assert_array_equal(rows.reward[final], 0)
+  np.testing.assert_array_equal(rows.discount[final], 1)
+  lengths = np.diff(stored.episode_start) - 1
+  ends = np.zeros(len(rows.reward), bool)
+  ends[final - 1] = True
+  np.testing.assert_array_equal(rows.discount[~ends], 1)
+  short = lengths < stored.spec.max_steps
+  np.testing.assert_array_equal(rows.discount[final[short] - 1], 0)
+
+
+def test_rows_are_consecutive(stored):
+  """Health never rises within an episode (no shields), and is full at its start."""
+  units = stored.rows.state[:, :100].reshape(-1, 10, 10)
+  health = units[..., 0]
+  first = stored.episode_start[:-1]
+  np.testing.assert_array_equal(health[first], 1)
+  inside = np.ones(len(health) - 1, bool)
+  inside[first[1:] - 1] = False
+  assert (np.diff(health, axis=0)[inside] <= 1e-6).all()
+
+
+def test_rewards_are_the_fall_in_enemy_health(stored):
+  enemies = stored.rows.state[:, :100].reshape(-1, 10, 10)[:, 5:, 0]
+  final = stored.episode_start[1:] - 1
+  fall = -np.diff(enemies, axis=0).mean(-1)
+  won = (enemies[final] == 0).all(-1)
+  fall[final - 1] += won
+  transition = np.setdiff1d(np.arange(len(fall)), final)
+  np.testing.assert_allclose(
+    stored.rows.reward[transition], fall[transition], atol=1e-5
+  )
+  assert stored.card["win_rate"] == pytest.approx(won.mean())
+
+
+def test_same_seed_same_bytes_other_seed_other_data(folder, tmp_path):
+  again = collect.collect(_NAME, _SIZE, 0, tmp_path / "again")
+  for path in folder.iterdir():
+    assert path.read_bytes() == (again / path.name).read_bytes()
+  other = store.read(collect.collect(_NAME, _SIZE, 1, tmp_path / "other"))
+  assert other.card["content_hash"] != store.read(folder).card["content_hash"]
+
+
+def test_a_second_collection_into_the_same_folder(folder):
+  out = folder.parents[2]
+  assert collect.collect(_NAME, _SIZE, 0, out) == folder
+  with pytest.raises(ValueError, match="exists and holds something else"):
+    collect.collect(_NAME, _SIZE, 1, out)
+
+
+def _stream(lasts: list[list[int]]) -> np.ndarray:
+  """Episodes of each environment by their lengths in rows, as flags `[T, B]`."""
+  flags = []
+  for lengths in lasts:
+    flags.append(np.zeros(20, bool))
+    flags[-1][np.cumsum(lengths) - 1] = True
+  return np.stack(flags, axis=1)
+
+
+def test_episodes_are_taken_in_order_not_as_they_finish():
+  # Environment 0 plays short episodes, environment 1 a long one first.
+  last = _stream([[2, 2, 2, 2], [12, 3]])
+  begin, end = collect._first_episodes(last, 12)
+  # Number 0: rows 0-1 of 0. Number 1: rows 0-11 of 1. 1 + 11 transitions are enough.
+  assert begin.tolist() == [0 * 2 + 0, 0 * 2 + 1]
+  assert end.tolist() == [1 * 2 + 0, 11 * 2 + 1]
+  begin, end = collect._first_episodes(last, 14)
+  assert begin.tolist() == [0, 1, 2 * 2, 12 * 2 + 1]
+  assert end.tolist() == [2, 23, 3 * 2, 14 * 2 + 1]
+
+
+def test_an_unfinished_episode_is_waited_for():
+  last = _stream([[2, 2, 2, 2], [12]])  # number 3 is missing; 4 and 5 must not jump it
+  assert len(collect._first_episodes(last, 13)[0]) == 3
+  assert len(collect._first_episodes(last, 14)[0]) == 0
+  assert len(collect._first_episodes(np.zeros((5, 2), bool), 1)[0]) == 0
+
+
+def test_every_block_of_episodes_has_everybody_once():
+  who = np.asarray(collect._assign(jnp.arange(60), 6, jax.random.key(0)))
+  np.testing.assert_array_equal(
+    np.sort(who.reshape(10, 6)), np.tile(np.arange(6), (10, 1))
+  )
+  assert len({tuple(block) for block in who.reshape(10, 6)}) > 5
+
+
+def _corridor() -> types.Environment:
+  """One agent; action 1 ends the episode with reward 1, action 0 goes on, up to 4."""
+  spec = types.EnvSpec("toy/corridor", 1, 1, 1, "discrete", 2, 4)
+
+  def show(time, reward, done):
+    return types.TimeStep(
+      obs=jnp.full((1, 1), time, jnp.float32),
+      state=jnp.full((1,), time, jnp.float32),
+      legal=jnp.ones((1, 2), bool),
+      reward=jnp.asarray(reward, jnp.float32),
+      discount=1.0 - jnp.asarray(done, jnp.float32),
+      last=done | (time >= 4),
+      won=jnp.asarray(done),
+    )
+
+  def reset(key):
+    del key
+    time = jnp.zeros((), jnp.int32)
+    return time, show(time, 0.0, jnp.zeros((), bool))
+
+  def step(time, action, key):
+    del key
+    time = time + 1
+    return time, show(time, action[0] == 1, action[0] == 1)
+
+  return types.Environment(spec, reset, step)
+
+
+def test_recorded_lengths_have_the_true_law(monkeypatch):
+  """Uniform play ends after 1, 2, 3, 4 steps with 1/2, 1/4, 1/8, 1/8."""
+  uniform = policy.PolicyParams([(jnp.zeros((2, 2)), jnp.zeros(2))])
+  monkeypatch.setattr(library, "load", lambda name: uniform)
+  chunks = collect._play(
+    _corridor(), qualities.Behaviour(("toy/0",), 0.0), 16, jax.random.key(0)
+  )
+  rows, start, played = collect._assemble(chunks, 8000)
+  lengths = np.diff(start) - 1
+  counts = collections.Counter(lengths.tolist())
+  for length, share in {1: 1 / 2, 2: 1 / 4, 3: 1 / 8, 4: 1 / 8}.items():
+    assert counts[length] / len(lengths) == pytest.approx(share, abs=0.03)
+  # Time in the observation counts up from 0, so nothing is lost or mixed up.
+  within = np.arange(start[-1]) - np.repeat(start[:-1], lengths + 1)
+  np.testing.assert_array_equal(rows.obs[:, 0, 0], within)
+  final = start[1:] - 1
+  np.testing.assert_array_equal(rows.discount[final - 1], 1 - played.won)
+  np.testing.assert_array_equal(rows.reward[final - 1], played.won)
+  assert 0 < (~played.won).sum() < len(lengths) / 8
+
+
+@pytest.mark.parametrize(
+  ("name", "message"),
+  [
+    ("2s3z", "must be <suite>/<scenario>/<quality>"),
+    ("smax/2s3z/good", "'good' .* is not one of: medium-replay, medium, mixed, expert"),
+    ("smax/9z/medium", "'smax/9z' is not one of: .*smax/2s3z"),
+    ("smax/3m/medium", "'3m' has no behaviour policies; there are some for: 2s3z"),
+  ],
+)
+def test_unknown_datasets_are_refused(tmp_path, name, message):
+  with pytest.raises(ValueError, match=message):
+    collect.collect(name, 100, 0, tmp_path)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_no_transitions_are_refused(tmp_path):
+  with pytest.raises(ValueError, match="num_transitions 0 must be at least 1"):
+    collect.collect(_NAME, 0, 0, tmp_path)
