@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
       f"{entry.name}: {entry.steps} steps, wins {entry.win_rate:.1%}, "
       f"return {entry.return_mean}"
     )
-  print(f"written to {folder}")
+  print(f"written to {folder}; collect.py plays what lies in {library.PARAMS_FOLDER}")
 
 
 if __name__ == "__main__":

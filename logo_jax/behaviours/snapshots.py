@@ -45,7 +45,15 @@ def train(
     seed: of everything random.
     chunk: updates per compiled call.
     report: called after each chunk with the steps so far and mean metrics.
+
+  Raises:
+    ValueError: the total is less than one chunk.
   """
+  if config.total_steps < chunk * config.steps_per_update:
+    raise ValueError(
+      f"total_steps {config.total_steps} must be at least "
+      f"{chunk * config.steps_per_update}, which is {chunk} updates"
+    )
   init, update = ppo.make(env, config)
 
   def run_chunk(state: ppo.TrainState):

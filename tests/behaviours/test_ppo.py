@@ -1,0 +1,146 @@
+"""Training of behaviours, on a game small enough to be learned in seconds."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from logo_jax import types
+from logo_jax.behaviours import ppo, snapshots
+
+_CONFIG = ppo.Config(
+  num_envs=16,
+  rollout_steps=8,
+  num_minibatches=2,
+  total_steps=128 * 30,
+  learning_rate=1e-2,
+  policy_hidden=(16,),
+  value_hidden=(16,),
+)
+
+
+def _signals() -> types.Environment:
+  """Two agents see a bit each, 4 times; the reward is the share that repeats it.
+
+  Action 2 is never legal.
+  """
+  spec = types.EnvSpec("toy/signals", 2, 2, 4, "discrete", 3, 4)
+
+  def show(state, reward):
+    time, bits = state
+    return types.TimeStep(
+      obs=jax.nn.one_hot(bits, 2),
+      state=jax.nn.one_hot(bits, 2).reshape(-1),
+      legal=jnp.broadcast_to(jnp.arange(3) < 2, (2, 3)),
+      reward=reward,
+      discount=jnp.ones(()),
+      last=time >= 4,
+      won=(time >= 4) & (reward == 1),
+    )
+
+  def reset(key):
+    state = jnp.zeros((), jnp.int32), jax.random.bernoulli(key, 0.5, (2,)).astype(int)
+    return state, show(state, jnp.zeros(()))
+
+  def step(state, action, key):
+    time, bits = state
+    reward = (action == bits).mean()
+    state = time + 1, jax.random.bernoulli(key, 0.5, (2,)).astype(int)
+    return state, show(state, reward)
+
+  return types.Environment(spec, reset, step)
+
+
+@pytest.fixture(scope="module")
+def trained():
+  seen = []
+  candidates = snapshots.train(
+    _signals(), _CONFIG, 0, 10, report=lambda steps, metrics: seen.append(metrics)
+  )
+  return candidates, seen
+
+
+def test_a_small_game_is_learned(trained):
+  candidates, seen = trained
+  assert [candidate.steps for candidate in candidates] == [0, 1280, 2560, 3840]
+  evaluate = snapshots.make_evaluate(_signals(), 256)
+  before = evaluate(candidates[0].params, 0.0, jax.random.key(1))
+  after = evaluate(candidates[-1].params, 0.0, jax.random.key(2))
+  assert float(before.return_mean) == pytest.approx(2.0, abs=0.2)  # 4 steps, half right
+  assert float(after.return_mean) > 3.6
+  assert float(after.win_rate) > float(before.win_rate) + 0.3
+  assert float(seen[-1]["behaviour/return"]) > 3.4
+  assert all(np.isfinite(value) for value in jax.tree.leaves(seen))
+  # Exploring all the time is as good as guessing.
+  guess = evaluate(candidates[-1].params, 1.0, jax.random.key(3))
+  assert float(guess.return_mean) == pytest.approx(2.0, abs=0.2)
+
+
+def test_library_of_what_was_learned(trained):
+  candidates, _ = trained
+  env = _signals()
+  index, params = snapshots.make_library(env, candidates, 0, 3, num_episodes=64)
+  assert index.environment == "toy/signals"
+  assert [entry.name for entry in index.snapshots] == [
+    f"signals/{k}" for k in range(len(params))
+  ]
+  assert index.snapshots[0].steps == 0
+  assert index.snapshots[-1].return_mean > index.random_return + 1
+
+
+def test_same_seed_same_policy(trained):
+  candidates, _ = trained
+  again = snapshots.train(_signals(), _CONFIG, 0, 10)
+  jax.tree.map(np.testing.assert_array_equal, candidates[-1].params, again[-1].params)
+
+
+def test_advantages_by_hand():
+  """Two environments: one runs into a time limit, one ends for good."""
+  config = dataclasses.replace(_CONFIG, gamma=0.5, gae_lambda=0.5)
+  sample = ppo.Sample(
+    *[None] * 5,
+    reward=jnp.array([[1.0, 1.0], [2.0, 2.0]]),
+    discount=jnp.array([[1.0, 0.0], [1.0, 1.0]]),
+    last=jnp.array([[True, True], [False, False]]),
+    next_state=None,
+    won=None,
+  )
+  value = jnp.array([[4.0, 4.0], [2.0, 2.0]])
+  next_value = jnp.array([[6.0, 6.0], [8.0, 8.0]])
+  # Row 1: 2 + 0.5 * 8 - 2 = 4. Row 0 takes nothing of it, as the episode is over:
+  # 1 + 0.5 * 6 - 4 = 0 at the time limit, 1 - 4 = -3 at the end.
+  np.testing.assert_allclose(
+    ppo._advantage(config, sample, value, next_value), [[0.0, -3.0], [4.0, 4.0]]
+  )
+  running = sample._replace(last=jnp.zeros((2, 2), bool))
+  # Within an episode 0.25 * 4 is added.
+  np.testing.assert_allclose(
+    ppo._advantage(config, running, value, next_value), [[1.0, -2.0], [4.0, 4.0]]
+  )
+
+
+@pytest.mark.parametrize(
+  ("returns", "num", "expected"),
+  [
+    ([0.0, 5.0, 10.0], 3, [0, 1, 2]),
+    # Level of the middle one: 10 * 0.5 ** 0.6 = 6.6.
+    ([0.0, 1.0, 5.0, 6.4, 9.0, 10.0, 9.5], 3, [0, 3, 5]),
+    ([0.0, 10.0, 9.0], 4, [0, 1]),
+    ([3.0, 2.0, 1.0], 4, [0]),
+  ],
+)
+def test_choice_of_snapshots(returns, num, expected):
+  assert snapshots.choose(returns, num) == expected
+
+
+def test_bad_settings_are_refused():
+  env = _signals()
+  with pytest.raises(ValueError, match="num_minibatches 3 does not divide"):
+    ppo.make(env, dataclasses.replace(_CONFIG, num_minibatches=3))
+  with pytest.raises(ValueError, match="total_steps 100 must be at least 640"):
+    snapshots.train(env, dataclasses.replace(_CONFIG, total_steps=100), 0)
+  spec = dataclasses.replace(env.spec, action_kind="continuous")
+  with pytest.raises(ValueError, match="'continuous'; PPO behaviours need 'discrete'"):
+    ppo.make(env._replace(spec=spec), _CONFIG)
