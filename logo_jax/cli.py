@@ -8,6 +8,7 @@ import types
 from typing import Any, NoReturn
 
 from absl import app, flags
+import ml_collections
 
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
 
@@ -47,6 +48,10 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     return flags.FLAGS(argv)
   except flags.Error as error:
     _fail(_describe(error))
+  except (AttributeError, KeyError) as error:  # ml_collections: no such field
+    name = _describe(error).strip("'\"")
+    wrong = [a for a in argv if name in a.split("=")[0].split(".")]
+    _fail(f"{wrong[0] if wrong else name}: unknown key {name!r}")
 
 
 def _describe(error: Exception) -> str:
@@ -68,3 +73,26 @@ def _raised_here(traceback: types.TracebackType | None) -> bool:
 def _fail(message: str) -> NoReturn:
   print(f"error: {message}", file=sys.stderr)
   sys.exit(1)
+
+
+def config_dict(preset: str) -> ml_collections.ConfigDict:
+  """A preset in the form whose fields flags override, `--config.learner.discount=0.9`.
+
+  Raises:
+    ValueError: no such preset.
+  """
+  from logo_jax import config, presets
+
+  values = config.to_dict(presets.get(preset))
+  return ml_collections.ConfigDict(values)
+
+
+def experiment_config(values: ml_collections.ConfigDict) -> Any:
+  """The checked `config.ExperimentConfig` of what flags have left.
+
+  Raises:
+    ValueError: an unknown key or a value that is not allowed, by name.
+  """
+  from logo_jax import config
+
+  return config.from_dict(values.to_dict())

@@ -9,8 +9,8 @@ policies. The paper's Eq. 10 to 12 in this reading:
 * The push-down is CQL's soft maximum over sampled legal joint actions;
   `push_down="policy"` is the printed expectation over the policy.
 * Eq. 11: the value of the next step is 0 after termination, and a minimum over two
-  heads of the policy's own joint action; `backup="greedy"` is the printed maximum, which
-  monotonic mixing makes the joint action of the agents' best utilities.
+  heads of the policy's own joint action; `backup="greedy"` is the printed maximum,
+  which under monotonic mixing is the joint action of the agents' best utilities.
 * Eq. 12: the policy ascends the value along straight-through samples; cloning is the
   cross entropy of the recorded actions.
 """

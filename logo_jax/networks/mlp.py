@@ -10,7 +10,7 @@ import jax
 class MLP(nn.Module):
   """Dense layers with ReLU between them and a linear last layer.
 
-  Parameters are float32; `dtype` is the dtype of the computation, the output is float32.
+  Parameters and the output are float32, `dtype` is that of the computation.
   """
 
   features: Sequence[int]

@@ -52,7 +52,7 @@ def log_prob(
 def sample_straight_through(
   logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], key: jax.Array
 ) -> Float[Array, "*b A"]:
-  """One-hot samples whose gradient is that of the probabilities (Bengio et al., 2013)."""
+  """One-hot samples with the probabilities' gradient (Bengio et al., 2013)."""
   dist = distribution(logits, legal)
   hard = jax.nn.one_hot(dist.sample(seed=key), logits.shape[-1])
   probs = dist.probs

@@ -83,12 +83,8 @@ def _imagination(
   return Imagination(model, uncertainty, registry.make("weighting", config.weighting))
 
 
-def check_budget(config: ExperimentConfig, num_transitions: int) -> None:
-  """Refuses numbers that cannot work.
-
-  Args:
-    config: the experiment.
-    num_transitions: of the dataset.
+def check_budget(config: ExperimentConfig) -> None:
+  """Refuses numbers that cannot work, whatever the data.
 
   Raises:
     ValueError: naming the first field that is out of range.
@@ -116,6 +112,17 @@ def check_budget(config: ExperimentConfig, num_transitions: int) -> None:
     value = _field(config, name)
     if value < 1:
       raise ValueError(f"{name}: must be at least 1, got {value}")
+  if not 0 < config.real_share <= 1:
+    raise ValueError(f"real_share: must be in (0, 1], got {config.real_share}")
+  _check_multiples(config)
+
+
+def check_batch_sizes(config: ExperimentConfig, num_transitions: int) -> None:
+  """Refuses batches larger than the dataset.
+
+  Raises:
+    ValueError: naming the field.
+  """
   for name in ("batch_size", "fit.batch_size"):
     value = _field(config, name)
     if value > num_transitions:
@@ -123,9 +130,6 @@ def check_budget(config: ExperimentConfig, num_transitions: int) -> None:
         f"{name}: {value} is larger than the dataset, which has {num_transitions} "
         "transitions"
       )
-  if not 0 < config.real_share <= 1:
-    raise ValueError(f"real_share: must be in (0, 1], got {config.real_share}")
-  _check_multiples(config)
 
 
 def _check_multiples(config: ExperimentConfig) -> None:

@@ -1,0 +1,26 @@
+"""Plays a checkpoint of a run, on episodes that training has never used.
+
+Example: python experiments/evaluate.py --run_dir=runs/a --episodes=512
+"""
+
+from absl import flags
+
+from logo_jax import cli, experiment
+from logo_jax.reporting import results, tables
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
+_EPISODES = flags.DEFINE_integer("episodes", 512, "Episodes per seed.", lower_bound=1)
+_BEST = flags.DEFINE_bool(
+  "best", False, "The best checkpoint of the learning curve, not the last one."
+)
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  result = experiment.evaluate(_RUN_DIR.value, _EPISODES.value, _BEST.value)
+  print(f"update {result.pop('step')}, {result['episodes']} episodes")
+  print(tables.text_table([results.row(_RUN_DIR.value, result)]))
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,230 @@
+"""One experiment from a configuration to its results."""
+
+import os
+import pathlib
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+import logo_jax
+from logo_jax import config as config_lib
+from logo_jax.checkpoint import Checkpointer
+from logo_jax.config import ExperimentConfig
+from logo_jax.data import collect, dataset, store
+from logo_jax.data.dataset import LoadedDataset
+from logo_jax.envs import base
+from logo_jax.evaluation.model_error import model_errors
+from logo_jax.evaluation.rollout import EpisodeResult
+from logo_jax.logging import graceful_stop, say
+from logo_jax.reporting import statistics
+from logo_jax.reporting.runs import read_config, read_metrics
+from logo_jax.run_folder import RunFolder
+from logo_jax.training import compose, loop, parallel
+from logo_jax.training.session import Evaluator, Seconds, Session
+from logo_jax.types import Environment
+
+
+def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | None:
+  """Trains and evaluates; resumes what the folder holds.
+
+  Everything that can be refused is refused before the folder is touched. A finished run
+  is not trained again.
+
+  Args:
+    config: what to do.
+    run_dir: the run's folder; see `run_folder.RunFolder`.
+
+  Returns:
+    What results.json holds, or None if the process was asked to stop before the end;
+    then the state is saved and the same call goes on from there.
+
+  Raises:
+    ValueError: a field of the configuration, the data or the stored run do not fit.
+    FileExistsError: another process works on the folder.
+    OSError: the folder cannot be written.
+    training.session.Diverged: a loss is not finite.
+  """
+  compose.check_budget(config)
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  start = time.monotonic()
+  loaded = load_dataset(config)
+  compose.check_batch_sizes(config, loaded.num_transitions)
+  system = compose.compose(
+    config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
+  )
+  stored_config = config_lib.to_dict(config) | {
+    "dataset_hash": loaded.card["content_hash"]
+  }
+  with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
+    if folder.finished():
+      say(f"{folder.path} is finished; nothing is trained again")
+      return folder.read_results()
+    seconds = Seconds(_seconds_so_far(folder))
+    seconds.add("load", time.monotonic() - start)
+    data = parallel.replicate(loaded.data, mesh)
+    session = Session(config, system, mesh, data, folder, stop, seconds)
+    results = _work(session, loaded)
+    if results is None:
+      say(f"stopped; the same command resumes {folder.path}")
+    else:
+      folder.write_results(results)
+    return results
+
+
+def load_dataset(config: ExperimentConfig) -> LoadedDataset:
+  """Reads the configured dataset, and makes it first if it is missing.
+
+  Raises:
+    ValueError: unknown name, damaged files, or data of another scenario or quality.
+  """
+  scenario, _ = collect.split_name(config.dataset)
+  folder = pathlib.Path(config.data_dir) / config.dataset
+  if not folder.exists():
+    say(
+      f"{folder} is missing: collecting {config.num_transitions} transitions of "
+      f"{config.dataset} with the shipped behaviour policies"
+    )
+    collect.collect(config.dataset, config.num_transitions, 0, config.data_dir)
+  stored = store.read(folder)
+  if stored.card["name"] != config.dataset:
+    raise ValueError(
+      f"dataset: {folder} holds {stored.card['name']!r}, expected {config.dataset!r}"
+    )
+  spec = base.make(scenario).spec
+  if stored.spec != spec:
+    raise ValueError(
+      f"dataset: {folder} was made in {stored.spec}, but the environment is {spec}"
+    )
+  return dataset.load(stored)
+
+
+def evaluate(
+  run_dir: str | os.PathLike[str], episodes: int, best: bool = False
+) -> dict[str, Any]:
+  """Plays the last, or the best, checkpoint of a run on final episodes.
+
+  Args:
+    run_dir: a run's folder, finished or not; it is only read.
+    episodes: how many per seed.
+    best: the checkpoint of the best learning-curve point instead of the last one.
+
+  Returns:
+    `step` and the figures of `summarise`.
+
+  Raises:
+    ValueError: no such run, no checkpoint, or the data are not those of the run.
+  """
+  stored = read_config(run_dir)
+  data_hash = stored.pop("dataset_hash")
+  config = config_lib.from_dict(stored)
+  loaded = load_dataset(config)
+  if loaded.card["content_hash"] != data_hash:
+    raise ValueError(
+      f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
+      f"{run_dir} was trained on {data_hash}"
+    )
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  system = compose.compose(config, loaded.spec, loaded.statistics)
+  target = loop.train_state(config, system, mesh, loaded.data)
+  path = RunFolder(run_dir).checkpoints / "train"
+  with Checkpointer(path, read_only=True) as checkpoints:
+    step = checkpoints.best_step() if best else checkpoints.latest_step()
+    state = checkpoints.restore(target, step)
+  env = base.make(loaded.spec.name)
+  evaluator = Evaluator(env, system.learner.act, mesh, config)
+  result = evaluator.final(state.learner.params, episodes)
+  return {"step": int(step or 0)} | summarise(result)
+
+
+def summarise(result: EpisodeResult) -> dict[str, Any]:
+  """Means with 95% intervals.
+
+  With several seeds the interval of the mean is over the seeds' means (Student's t);
+  with one it is over its episodes.
+
+  Args:
+    result: [seeds, episodes].
+  """
+  by_seed = result.episode_return.mean(1)
+  several = len(by_seed) > 1
+  mean, ci = statistics.mean_ci95(by_seed if several else result.episode_return[0])
+  wins = result.won
+  return {
+    "return_mean": mean,
+    "return_ci95": ci,
+    "win_rate": float(wins.mean()),
+    "win_rate_ci95": list(statistics.proportion_ci95(int(wins.sum()), wins.size)),
+    "length_mean": float(result.length.mean()),
+    "episodes": int(wins.size),
+    "return_by_seed": [float(x) for x in by_seed],
+    "win_rate_by_seed": [float(x) for x in wins.mean(1)],
+  }
+
+
+def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
+  config, imagination = session.config, session.system.imagination
+  env: Environment = base.make(loaded.spec.name)
+  evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
+  model_params = ()
+  if imagination is not None:
+    model_params = loop.fit_model(session)
+    if model_params is None:
+      return None
+  state = loop.train(session, evaluator, model_params)
+  if state is None:
+    return None
+  start = time.monotonic()
+  played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
+  session.seconds.add("evaluate", time.monotonic() - start)
+  results = _results(session, loaded) | summarise(played)
+  if imagination is not None:
+    start = time.monotonic()
+    params = jax.device_get(state.model)
+    results["model"] = model_errors(imagination.model, params, loaded)
+    session.seconds.add("model_error", time.monotonic() - start)
+  return results
+
+
+def _results(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
+  config, card = session.config, loaded.card
+  spent = session.seconds.by_phase
+  episodes = card["num_episodes"]
+  wins = round(card["win_rate"] * episodes)
+  device = jax.local_devices()[0]
+  return {
+    "preset": config.preset,
+    "dataset": config.dataset,
+    "dataset_return": card["return_mean"],
+    "dataset_return_ci95": 1.96 * card["return_std"] / episodes**0.5,
+    "dataset_win_rate": card["win_rate"],
+    "dataset_win_rate_ci95": list(statistics.proportion_ci95(wins, episodes)),
+    "dataset_episodes": episodes,
+    "seed": config.seed,
+    "num_seeds": config.num_seeds,
+    "updates": config.total_updates,
+    "updates_per_second": _updates_per_second(session),
+    "seconds": spent,
+    "device": f"{device.platform} {device.device_kind} x{session.mesh.size}",
+    "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
+  }
+
+
+def _updates_per_second(session: Session) -> float:
+  """Updates of all seeds over the time of their chunks, but for the first, compiled."""
+  rows = [r for r in read_metrics(session.folder.path) if r["phase"] == "train"]
+  steps = [r["step"] for r in rows]
+  spent = np.diff([r["seconds/train"] for r in rows])
+  rates = session.config.num_seeds * np.diff(steps) / np.maximum(spent, 1e-9)
+  if not len(rates):
+    spent_on_all = max(session.seconds.by_phase["train"], 1e-9)
+    return session.config.num_seeds * session.config.total_updates / spent_on_all
+  return float(np.median(rates))
+
+
+def _seconds_so_far(folder: RunFolder) -> dict[str, float]:
+  rows = read_metrics(folder.path) if folder.metrics_path.exists() else []
+  last = rows[-1] if rows else {}
+  prefix = "seconds/"
+  return {k[len(prefix) :]: v for k, v in last.items() if k.startswith(prefix)}

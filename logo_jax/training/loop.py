@@ -1,0 +1,169 @@
+"""The host loops of both phases: log, save, evaluate between compiled chunks."""
+
+import time
+from typing import Any
+
+import jax
+
+from jax.sharding import Mesh
+
+from logo_jax.checkpoint import Checkpointer
+from logo_jax.config import ExperimentConfig
+from logo_jax.logging import progress
+from logo_jax.training import parallel
+from logo_jax.training.compose import System
+from logo_jax.training.fit_model import make_fit
+from logo_jax.training.session import (
+  Evaluator,
+  Session,
+  check_finite,
+  means,
+  seed_keys,
+)
+from logo_jax.training.step import TrainState, make_train
+from logo_jax.types import Dataset, Params
+
+_FIT_KEY, _TRAIN_KEY = 0, 1
+
+
+def fit_model(session: Session) -> Params | None:
+  """Phase 1 of Algorithm 1: fits the world models of all seeds.
+
+  Args:
+    session: the experiment; resumed if its folder holds a checkpoint of this phase.
+
+  Returns:
+    The parameters of the smallest selection loss with a leading axis of seeds, or None
+    if the process was asked to stop.
+
+  Raises:
+    Diverged: a loss is not finite.
+  """
+  config, mesh = session.config.fit, session.mesh
+  assert session.system.imagination is not None
+  fit = make_fit(
+    session.system.imagination.model,
+    config,
+    parallel.batch_axis(mesh),
+    session.config.data_parallel,
+  )
+  state = parallel.map_init(
+    fit.init, mesh, seed_keys(session.config, _FIT_KEY), shared=session.data
+  )
+  chunk = parallel.map_chunk(fit.chunk, mesh, state)
+  with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
+    state, step = _resume(session, checkpoints, state, "model")
+    with progress("fit model", config.updates, initial=step) as bar:
+      while step < config.updates and int(state.stale.min()) < config.patience:
+        if session.stop:
+          return None
+        start = time.monotonic()
+        state, metrics = chunk(state, session.data)
+        logged = means(metrics)
+        session.seconds.add("fit_model", time.monotonic() - start)
+        step += config.interval
+        check_finite(logged, step, "model step")
+        session.folder.log(step, logged | session.seconds.as_metrics(), "model")
+        checkpoints.save(step, state)
+        bar.advance(config.interval, {"loss": logged["model/selection_loss"]})
+  return state.best_params
+
+
+def train(
+  session: Session, evaluator: Evaluator, model_params: Params
+) -> TrainState | None:
+  """Phases 2 and 3 of Algorithm 1, for all seeds.
+
+  Args:
+    session: the experiment; resumed if its folder holds a checkpoint of this phase.
+    evaluator: plays the policies.
+    model_params: with a leading axis of seeds; () for model-free systems.
+
+  Returns:
+    The last state, or None if the process was asked to stop.
+
+  Raises:
+    Diverged: a loss is not finite.
+  """
+  config, mesh = session.config, session.mesh
+  steps = make_train(session.system, config, parallel.batch_axis(mesh))
+  keys = seed_keys(config, _TRAIN_KEY)
+  state = parallel.map_init(steps.init, mesh, keys, model_params, shared=session.data)
+  chunk = parallel.map_chunk(steps.chunk, mesh, state)
+  interval, total = config.collect_interval, config.total_updates
+  folder = session.folder.checkpoints / "train"
+  with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
+    state, step = _resume(session, checkpoints, state, "train")
+    with progress(f"train {config.preset}", total, initial=step) as bar:
+      while step < total:
+        if session.stop:
+          checkpoints.save(step, state)
+          return None
+        start = time.monotonic()
+        state, metrics = chunk(state, session.data)
+        logged = means(metrics)
+        session.seconds.add("train", time.monotonic() - start)
+        step += interval
+        check_finite(logged, step, "update")
+        score = None
+        if step % config.evaluation.interval == 0 or step == total:
+          logged |= _evaluate(session, evaluator, state)
+          score = logged["evaluation/return"]
+        session.folder.log(step, logged | session.seconds.as_metrics(), "train")
+        if step % config.checkpoint.interval == 0 or step == total:
+          checkpoints.save(step, state, score)
+        bar.advance(interval, _shown(logged))
+  return state
+
+
+def train_state(
+  config: ExperimentConfig, system: System, mesh: Mesh, data: Dataset
+) -> TrainState:
+  """Shapes, dtypes and layout of the state that `train` checkpoints."""
+  steps = make_train(system, config, parallel.batch_axis(mesh))
+  keys = seed_keys(config, _TRAIN_KEY)
+  model_params = ()
+  if system.imagination is not None:
+    model_params = jax.vmap(system.imagination.model.init)(keys)
+  return parallel.map_init(steps.init, mesh, keys, model_params, shared=data)
+
+
+def has_train_checkpoint(session: Session) -> bool:
+  """Whether phase 1 is over and phase 3 has begun."""
+  path = session.folder.checkpoints / "train"
+  if not path.exists():
+    return False
+  with Checkpointer(path, read_only=True) as checkpoints:
+    return checkpoints.latest_step() is not None
+
+
+def _resume(
+  session: Session, checkpoints: Checkpointer, state: Any, phase: str
+) -> tuple[Any, int]:
+  """The last checkpointed state, or `state` itself, and its step."""
+  step = checkpoints.latest_step()
+  if step is not None:
+    state = checkpoints.restore(state, step)
+  if phase == "train" or not has_train_checkpoint(session):
+    session.folder.truncate_after(-1 if step is None else step, phase)
+  return state, step or 0
+
+
+def _evaluate(
+  session: Session, evaluator: Evaluator, state: TrainState
+) -> dict[str, float]:
+  start = time.monotonic()
+  result = evaluator.curve(state.learner.params)
+  session.seconds.add("evaluate", time.monotonic() - start)
+  return {
+    "evaluation/return": float(result.episode_return.mean()),
+    "evaluation/win_rate": float(result.won.mean()),
+    "evaluation/length": float(result.length.mean()),
+  }
+
+
+_SHOWN = ("evaluation/return", "learner/bc_loss", "learner/bellman_error")
+
+
+def _shown(metrics: dict[str, float]) -> dict[str, float]:
+  return {k.split("/")[1]: metrics[k] for k in _SHOWN if k in metrics}

@@ -1,0 +1,102 @@
+"""What the host loops of one experiment share."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+import numpy as np
+
+from logo_jax.config import ExperimentConfig
+from logo_jax.evaluation.rollout import EpisodeResult, play
+from logo_jax.logging import Stop
+from logo_jax.run_folder import RunFolder
+from logo_jax.training import parallel
+from logo_jax.training.compose import System
+from logo_jax.types import Dataset, Environment, Params
+
+
+class Diverged(ValueError):
+  """A metric is no longer finite."""
+
+
+@dataclasses.dataclass
+class Seconds:
+  """Wall-clock time by phase, over all processes that worked on the run."""
+
+  by_phase: dict[str, float]
+
+  def add(self, phase: str, seconds: float) -> None:
+    self.by_phase[phase] = self.by_phase.get(phase, 0.0) + seconds
+
+  def as_metrics(self) -> dict[str, float]:
+    return {f"seconds/{phase}": value for phase, value in self.by_phase.items()}
+
+
+class Session(NamedTuple):
+  """One experiment as the host loops see it."""
+
+  config: ExperimentConfig
+  system: System
+  mesh: Mesh
+  data: Dataset  # replicated on the mesh
+  folder: RunFolder
+  stop: Stop
+  seconds: Seconds
+
+
+def seed_keys(config: ExperimentConfig, phase: int) -> jax.Array:
+  """One key per seed; the same for a seed in whatever company it runs."""
+  seeds = np.arange(config.seed, config.seed + config.num_seeds)
+  keys = jax.vmap(jax.random.key)(seeds)
+  return jax.vmap(lambda key: jax.random.fold_in(key, phase))(keys)
+
+
+def means(metrics: Mapping[str, jax.Array]) -> dict[str, float]:
+  """Metrics over seeds, on the host."""
+  return {k: float(np.mean(v)) for k, v in jax.device_get(dict(metrics)).items()}
+
+
+def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
+  """Raises `Diverged` for the first metric that is not finite."""
+  for name, value in metrics.items():
+    if not math.isfinite(value):
+      raise Diverged(
+        f"{name}: {value} at {unit} {step}; the last checkpoint before it is kept"
+      )
+
+
+class Evaluator:
+  """Plays the policies of all seeds, with one program for any number of episodes."""
+
+  def __init__(
+    self,
+    env: Environment,
+    act: Callable[..., Any],
+    mesh: Mesh,
+    config: ExperimentConfig,
+  ):
+    self._config = config.evaluation
+
+    def run(params: Params, key: jax.Array) -> EpisodeResult:
+      return play(env, act, params, config.evaluation.episodes, key)
+
+    self._run = parallel.map_eval(run, mesh)
+
+  def curve(self, params: Params) -> EpisodeResult:
+    """A learning curve's point: the same episodes every time, [seeds, episodes]."""
+    key = jax.random.fold_in(jax.random.key(self._config.seed), 0)
+    return jax.device_get(self._run(params, key))
+
+  def final(self, params: Params, num_episodes: int) -> EpisodeResult:
+    """Other episodes than the curve's, [seeds, num_episodes]."""
+    root = jax.random.key(self._config.seed)
+    count = math.ceil(num_episodes / self._config.episodes)
+    parts = [
+      jax.device_get(self._run(params, jax.random.fold_in(root, 1 + i)))
+      for i in range(count)
+    ]
+    joined = jax.tree.map(lambda *x: np.concatenate(x, 1), *parts)
+    return jax.tree.map(lambda x: x[:, :num_episodes], joined)
