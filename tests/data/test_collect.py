@@ -182,6 +182,22 @@ def test_recorded_lengths_have_the_true_law(monkeypatch):
   assert 0 < (~played.won).sum() < len(lengths) / 8
 
 
+def test_episodes_are_played_by_whom_they_are_assigned_to(monkeypatch):
+  def steadfast(name):
+    bias = jnp.array([-50.0, 50.0]) if name == "toy/ends" else jnp.array([50.0, -50.0])
+    return policy.PolicyParams([(jnp.zeros((2, 2)), bias)])
+
+  monkeypatch.setattr(library, "load", steadfast)
+  behaviour = qualities.Behaviour(("toy/ends", "toy/goes_on"), 0.0)
+  chunks = collect._play(_corridor(), behaviour, 8, jax.random.key(0))
+  _, start, played = collect._assemble(chunks, 300)
+  np.testing.assert_array_equal(np.diff(start) - 1, np.where(played.behaviour, 4, 1))
+  blocks = played.behaviour[: len(played.behaviour) // 2 * 2].reshape(-1, 2)
+  np.testing.assert_array_equal(blocks.sum(1), 1)
+  waves = played.behaviour[: len(played.behaviour) // 8 * 8].reshape(-1, 8)
+  assert len({tuple(wave) for wave in waves}) > 3  # not the same in every wave
+
+
 @pytest.mark.parametrize(
   ("name", "message"),
   [
