@@ -11,6 +11,7 @@ figures/        plots
 from collections.abc import Callable
 import fcntl
 import json
+import math
 import os
 import pathlib
 import time
@@ -105,7 +106,7 @@ class RunFolder:
 
     Args:
       step: how many steps of the phase are done.
-      metrics: name to number; NaN and infinities become null.
+      metrics: name to number; NaN and infinities become null (TensorBoard: nothing).
       phase: one of `PHASES`.
 
     Raises:
@@ -123,7 +124,8 @@ class RunFolder:
       file.write(line + "\n")
     writer = self._writer(phase)
     for name, value in values.items():
-      writer.add_scalar(name, value, int(step), walltime=now)
+      if math.isfinite(value):
+        writer.add_scalar(name, value, int(step), walltime=now)
     writer.flush()
 
   def truncate_after(self, step: int, phase: str = "train") -> None:

@@ -1,0 +1,99 @@
+"""Reads what runs have left in their folders."""
+
+from collections.abc import Sequence
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from logo_jax.reporting import statistics
+
+
+def read_metrics(run_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
+  """The lines of a run's metrics.jsonl, in order.
+
+  The run may still be going on: a last line that is not complete yet is left out.
+
+  Args:
+    run_dir: the run's folder.
+
+  Returns:
+    A dict per line: phase, step, time, then the metrics; null reads as NaN.
+
+  Raises:
+    ValueError: the folder has no metrics.
+  """
+  path = pathlib.Path(run_dir) / "metrics.jsonl"
+  if not path.exists():
+    raise ValueError(f"run folder: {run_dir} holds no metrics.jsonl")
+  rows = []
+  for line in path.read_bytes().splitlines(keepends=True):
+    try:
+      row = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+      row = None  # torn by a killed process
+    if row is not None:
+      rows.append({k: math.nan if v is None else v for k, v in row.items()})
+  return rows
+
+
+def read_results(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+  """The results of a finished run.
+
+  Raises:
+    ValueError: the run has not finished.
+  """
+  return _read_json(pathlib.Path(run_dir) / "results.json", "has not finished")
+
+
+def read_config(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+  """What a run was started with.
+
+  Raises:
+    ValueError: the folder holds no run.
+  """
+  return _read_json(pathlib.Path(run_dir) / "config.json", "is no run folder")
+
+
+def curve(
+  run_dirs: Sequence[str | os.PathLike[str]], metric: str, phase: str = "train"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The mean of a metric over runs, by step; ready for `figures.learning_curves`.
+
+  Args:
+    run_dirs: one folder per independent run (seed).
+    metric: its name in metrics.jsonl.
+    phase: the phase whose lines to read.
+
+  Returns:
+    Steps that every run has logged, the mean, and the half width of its 95% interval
+    (NaN for a single run), each of shape [steps].
+
+  Raises:
+    ValueError: the runs have no step of that metric in common.
+  """
+  by_run = [
+    {
+      row["step"]: row[metric]
+      for row in read_metrics(run_dir)
+      if row["phase"] == phase and metric in row
+    }
+    for run_dir in run_dirs
+  ]
+  steps = sorted(set.intersection(*map(set, by_run))) if by_run else []
+  if not steps:
+    raise ValueError(
+      f"metric: {metric!r} has no {phase} step that all {len(by_run)} runs share"
+    )
+  points = [statistics.mean_ci95([run[step] for run in by_run]) for step in steps]
+  mean, ci = np.array(points).T
+  return np.array(steps), mean, ci
+
+
+def _read_json(path: pathlib.Path, otherwise: str) -> dict[str, Any]:
+  if not path.exists():
+    raise ValueError(f"run folder: {path.parent} holds no {path.name}; it {otherwise}")
+  return json.loads(path.read_text(encoding="utf-8"))
