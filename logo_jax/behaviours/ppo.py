@@ -7,6 +7,7 @@ in cooperative multi-agent games", NeurIPS 2022.
 
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -108,60 +109,65 @@ def make(
       f"num_minibatches {config.num_minibatches} does not divide "
       f"num_envs * rollout_steps = {config.steps_per_update}"
     )
-  optimizer = _optimizer(config)
+  return functools.partial(_init, env, config), functools.partial(_update, env, config)
 
-  def init(key: jax.Array) -> TrainState:
-    k_policy, k_value, k_reset, k_roll, k_train = jax.random.split(key, 5)
-    params = Params(
-      policy.init(env.spec, config.policy_hidden, k_policy),
-      policy.init_layers((env.spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
-    )
-    env_state, timestep = jax.vmap(env.reset)(
-      jax.random.split(k_reset, config.num_envs)
-    )
-    total = jnp.zeros((config.num_envs,))
-    carry = (env_state, timestep, total)
-    _, data, _ = _rollout(env, config, params.actor, carry, k_roll)
-    return TrainState(
-      params=params,
-      state_mean=data.state.mean((0, 1)),
-      state_std=data.state.std((0, 1)) + 1e-2,
-      opt_state=optimizer.init(params),
-      env_state=env_state,
-      timestep=timestep,
-      total=total,
-      key=k_train,
-      step=jnp.zeros((), jnp.int32),
-    )
 
-  def update(state: TrainState) -> tuple[TrainState, types.Metrics]:
-    k_roll, k_learn = jax.random.split(jax.random.fold_in(state.key, state.step))
-    carry = (state.env_state, state.timestep, state.total)
-    carry, data, returns = _rollout(env, config, state.params.actor, carry, k_roll)
-    scale = lambda x: jnp.clip((x - state.state_mean) / state.state_std, -5.0, 5.0)  # noqa: E731
-    value = _value(state.params, scale(data.state))
-    next_value = _value(state.params, scale(data.next_state))
-    advantage = _advantage(config, data, value, next_value)
-    batch = (data._replace(state=scale(data.state)), advantage, advantage + value)
-    batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-    params, opt_state, metrics = _learn(
-      config, optimizer, (state.params, state.opt_state), batch, k_learn
-    )
-    episodes = jnp.maximum(data.last.sum(), 1)
-    metrics |= {
-      "behaviour/win_rate": (data.won & data.last).sum() / episodes,
-      "behaviour/return": returns / episodes,
-    }
-    return state._replace(
-      params=params,
-      opt_state=opt_state,
-      env_state=carry[0],
-      timestep=carry[1],
-      total=carry[2],
-      step=state.step + 1,
-    ), metrics
+def _init(env: types.Environment, config: Config, key: jax.Array) -> TrainState:
+  """Fresh networks and environments; the first rollout scales the critic's input."""
+  k_policy, k_value, k_reset, k_roll, k_train = jax.random.split(key, 5)
+  params = Params(
+    policy.init(env.spec, config.policy_hidden, k_policy),
+    policy.init_layers((env.spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
+  )
+  env_state, timestep = jax.vmap(env.reset)(jax.random.split(k_reset, config.num_envs))
+  total = jnp.zeros((config.num_envs,))
+  carry = (env_state, timestep, total)
+  _, data, _ = _rollout(env, config, params.actor, carry, k_roll)
+  return TrainState(
+    params=params,
+    state_mean=data.state.mean((0, 1)),
+    state_std=data.state.std((0, 1)) + 1e-2,
+    opt_state=_optimizer(config).init(params),
+    env_state=env_state,
+    timestep=timestep,
+    total=total,
+    key=k_train,
+    step=jnp.zeros((), jnp.int32),
+  )
 
-  return init, update
+
+def _update(
+  env: types.Environment, config: Config, state: TrainState
+) -> tuple[TrainState, types.Metrics]:
+  """Plays, then learns from what was played."""
+  k_roll, k_learn = jax.random.split(jax.random.fold_in(state.key, state.step))
+  carry = (state.env_state, state.timestep, state.total)
+  carry, data, returns = _rollout(env, config, state.params.actor, carry, k_roll)
+
+  def scale(x: jax.Array) -> jax.Array:
+    return jnp.clip((x - state.state_mean) / state.state_std, -5.0, 5.0)
+
+  value = _value(state.params, scale(data.state))
+  next_value = _value(state.params, scale(data.next_state))
+  advantage = _advantage(config, data, value, next_value)
+  batch = (data._replace(state=scale(data.state)), advantage, advantage + value)
+  batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
+  params, opt_state, metrics = _learn(
+    config, _optimizer(config), (state.params, state.opt_state), batch, k_learn
+  )
+  episodes = jnp.maximum(data.last.sum(), 1)
+  metrics |= {
+    "behaviour/win_rate": (data.won & data.last).sum() / episodes,
+    "behaviour/return": returns / episodes,
+  }
+  return state._replace(
+    params=params,
+    opt_state=opt_state,
+    env_state=carry[0],
+    timestep=carry[1],
+    total=carry[2],
+    step=state.step + 1,
+  ), metrics
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:

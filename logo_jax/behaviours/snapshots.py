@@ -130,8 +130,7 @@ def make_library(
 ) -> tuple[library.Index, list[Any]]:
   """Evaluates candidates and picks some.
 
-  The figures of the index come from episodes other than those that the choice was
-  made by, so that the best one is not flattered.
+  The index's figures come from other episodes than the choice, which flatters.
 
   Args:
     env: the environment.
@@ -141,7 +140,7 @@ def make_library(
     num_episodes: of each evaluation.
 
   Returns:
-    The index and the parameters of its snapshots, for `library.save`.
+    The index and the snapshots' parameters, for `library.save`.
   """
   evaluate = make_evaluate(env, num_episodes)
   k_choose, k_report, k_random = jax.random.split(jax.random.key(seed + 1), 3)
@@ -150,25 +149,25 @@ def make_library(
     for i, (_, params) in enumerate(candidates)
   ]
   kept = [candidates[i] for i in choose(first, num_snapshots)]
-  scenario = env.spec.name.partition("/")[2]
-  entries = []
-  for k, (steps, params) in enumerate(kept):
-    score = evaluate(params, 0.0, jax.random.fold_in(k_report, k))
-    entries.append(
-      library.Snapshot(
-        name=f"{scenario}/{k}",
-        steps=steps,
-        episodes=num_episodes,
-        win_rate=round(float(score.win_rate), 4),
-        return_mean=round(float(score.return_mean), 4),
-      )
-    )
+  scores = [
+    evaluate(params, 0.0, jax.random.fold_in(k_report, k))
+    for k, (_, params) in enumerate(kept)
+  ]
   random_play = evaluate(kept[0].params, 1.0, k_random)
   index = library.Index(
     environment=env.spec.name,
     random_return=round(float(random_play.return_mean), 4),
     seed=seed,
     versions={name: metadata.version(name) for name in ("jax", "jaxmarl", "numpy")},
-    snapshots=tuple(entries),
+    snapshots=tuple(
+      library.Snapshot(
+        name=f"{env.spec.name.partition('/')[2]}/{k}",
+        steps=candidate.steps,
+        episodes=num_episodes,
+        win_rate=round(float(score.win_rate), 4),
+        return_mean=round(float(score.return_mean), 4),
+      )
+      for k, (candidate, score) in enumerate(zip(kept, scores, strict=True))
+    ),
   )
-  return index, [candidate.params for candidate in kept]
+  return index, [params for _, params in kept]

@@ -56,11 +56,15 @@ class _Recorded(NamedTuple):
   behaviour: Any
 
 
+class _Played(NamedTuple):
+  """Facts about the episodes of a dataset, `[E]` each."""
+
+  won: np.ndarray
+  behaviour: np.ndarray
+
+
 def collect(
-  dataset_name: str,
-  num_transitions: int,
-  seed: int,
-  out: str | os.PathLike,
+  dataset_name: str, num_transitions: int, seed: int, out: str | os.PathLike
 ) -> pathlib.Path:
   """Plays, records and writes a dataset.
 
@@ -94,23 +98,16 @@ def collect(
   num_envs = int(np.clip(num_transitions // 200, 8, _MAX_ENVS))
   chunks = _play(env, behaviour, num_envs, jax.random.key(seed))
   rows, episode_start, played = _assemble(chunks, num_transitions)
-  shares = np.bincount(played.behaviour, minlength=len(behaviour.snapshots))
   card = {
     "name": dataset_name,
     "scenario": env_name,
     "spec": dataclasses.asdict(env.spec),
     "quality": quality,
-    "behaviour": {
-      "shares": dict(
-        zip(behaviour.snapshots, (shares / shares.sum()).round(6).tolist(), strict=True)
-      ),
-      "epsilon": behaviour.epsilon,
-    },
+    "behaviour": {"shares": _shares(behaviour, played), "epsilon": behaviour.epsilon},
     "seed": seed,
     "requested_transitions": num_transitions,
     "win_rate": float(played.won.mean()),
-    "versions": {"logo_jax": logo_jax.__version__}
-    | {name: metadata.version(name) for name in ("jax", "jaxmarl", "numpy")},
+    "versions": _versions(),
   }
   return store.write(folder, rows, episode_start, card)
 
@@ -134,6 +131,18 @@ def split_name(dataset_name: str) -> tuple[str, str]:
       f"{', '.join(qualities.QUALITIES)}"
     )
   return env_name, quality
+
+
+def _shares(behaviour: qualities.Behaviour, played: _Played) -> dict[str, float]:
+  """The share of the episodes that each behaviour has played."""
+  counts = np.bincount(played.behaviour, minlength=len(behaviour.snapshots))
+  shares = (counts / counts.sum()).round(6).tolist()
+  return dict(zip(behaviour.snapshots, shares, strict=True))
+
+
+def _versions() -> dict[str, str]:
+  others = {name: metadata.version(name) for name in ("jax", "jaxmarl", "numpy")}
+  return {"logo_jax": logo_jax.__version__} | others
 
 
 def _play(
@@ -209,13 +218,6 @@ def _assign(episode: jax.Array, num_behaviours: int, key: jax.Array) -> jax.Arra
     return jax.random.permutation(k_block, num_behaviours)[number % num_behaviours]
 
   return jax.vmap(one)(episode).astype(jnp.int32)
-
-
-class _Played(NamedTuple):
-  """Facts about the episodes of a dataset, `[E]` each."""
-
-  won: np.ndarray
-  behaviour: np.ndarray
 
 
 def _assemble(
