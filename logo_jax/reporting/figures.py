@@ -93,7 +93,7 @@ def _dress(axes: Any, ylabel: str, title: str) -> None:
 
   axes.set_xlabel("learner updates")
   axes.set_ylabel(ylabel)
-  axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+  axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
   axes.xaxis.set_major_formatter(EngFormatter(sep=""))
   axes.margins(x=0.02)
   axes.grid(color="#DDDDDD", linewidth=0.6)

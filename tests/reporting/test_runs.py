@@ -1,0 +1,58 @@
+"""Reading what runs have left."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from logo_jax.reporting import runs
+
+
+def write(folder, lines, tail=""):
+  folder.mkdir()
+  text = "".join(json.dumps(line) + "\n" for line in lines)
+  (folder / "metrics.jsonl").write_text(text + tail)
+  return folder
+
+
+def point(step, value, phase="train"):
+  return {"phase": phase, "step": step, "evaluation/return": value}
+
+
+def test_read_metrics(tmp_path):
+  run = write(tmp_path / "a", [point(1, None), point(2, 3.5)], '{"phase": "tr')
+  first, second = runs.read_metrics(run)
+  assert math.isnan(first["evaluation/return"]) and first["step"] == 1
+  assert second == point(2, 3.5)
+
+
+def test_read_results_and_config(tmp_path):
+  with pytest.raises(ValueError, match="holds no results.json; it has not finished"):
+    runs.read_results(tmp_path)
+  with pytest.raises(ValueError, match="holds no config.json; it is no run folder"):
+    runs.read_config(tmp_path)
+  with pytest.raises(ValueError, match="holds no metrics.jsonl"):
+    runs.read_metrics(tmp_path)
+  (tmp_path / "results.json").write_text('{"return": 1.5}')
+  (tmp_path / "config.json").write_text('{"seed": 1}')
+  assert runs.read_results(tmp_path) == {"return": 1.5}
+  assert runs.read_config(tmp_path) == {"seed": 1}
+
+
+def test_curve_over_shared_steps(tmp_path):
+  a = write(tmp_path / "a", [point(0, 9.0, "model"), point(1, 4.0), point(2, 6.0)])
+  b = write(tmp_path / "b", [point(1, 6.0), point(2, 6.0), point(3, 7.0)])
+  steps, mean, ci = runs.curve([a, b], "evaluation/return")
+  np.testing.assert_array_equal(steps, [1, 2])
+  np.testing.assert_array_equal(mean, [5.0, 6.0])
+  np.testing.assert_allclose(ci, [12.7062, 0.0], atol=1e-4)  # t(0.975, 1) * 1
+  _, mean, ci = runs.curve([a], "evaluation/return")
+  np.testing.assert_array_equal(mean, [4.0, 6.0])
+  assert np.isnan(ci).all()
+
+
+def test_curve_without_points_is_refused(tmp_path):
+  a = write(tmp_path / "a", [point(1, 4.0)])
+  with pytest.raises(ValueError, match="metric: 'x' has no train step"):
+    runs.curve([a], "x")
