@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import optax
 import pytest
 
+from logo_jax import checkpoint
 from logo_jax.checkpoint import Checkpointer
 
 
@@ -119,6 +121,20 @@ def test_restored_state_may_be_donated(tmp_path):
     np.testing.assert_array_equal(first["x"], expected)
     # Nor did the donation reach what the loader may have kept.
     np.testing.assert_array_equal(checkpoints.restore(state)["x"], expected - 5)
+
+
+def test_arrays_in_foreign_memory_are_copied():
+  """The loader may hand out such arrays, though it need not."""
+  memory = np.zeros(4096 + 64, np.uint8)
+  start = -memory.ctypes.data % 64  # JAX takes over aligned memory without a copy
+  foreign = memory[start : start + 4096].view(np.float32)
+  with jax.default_device(jax.devices("cpu")[0]):
+    shared = jax.device_put(foreign, may_alias=True)
+  assert shared.unsafe_buffer_pointer() == foreign.ctypes.data
+  (owned,) = checkpoint._owned([shared])
+  assert owned.unsafe_buffer_pointer() != foreign.ctypes.data
+  increment(owned)
+  np.testing.assert_array_equal(foreign, 0)
 
 
 def test_restore_to_several_devices(tmp_path):
@@ -256,6 +272,20 @@ def test_kill_during_a_save_leaves_the_earlier_ones(tmp_path, after):
     checkpoints.wait()
     assert checkpoints.best_step() == latest + 1
   assert not list(tmp_path.glob("*tmp*"))
+
+
+def test_kill_during_a_deletion_does_no_harm(tmp_path):
+  with Checkpointer(tmp_path, keep=3) as checkpoints:
+    for step, metric in ((1, 1.0), (2, 9.0), (3, 2.0)):
+      checkpoints.save(step, {"x": jnp.full(3, step)}, metric)
+  shutil.rmtree(tmp_path / "1" / "state")
+  (tmp_path / "1" / "metrics" / "metrics").unlink()
+  with Checkpointer(tmp_path, keep=1) as checkpoints:
+    assert (checkpoints.latest_step(), checkpoints.best_step()) == (3, 2)
+    np.testing.assert_array_equal(checkpoints.restore({"x": jnp.full(3, 0)})["x"], 3)
+    checkpoints.save(4, {"x": jnp.full(3, 4)}, 0.0)
+    checkpoints.wait()
+    assert checkpoints.steps() == [2, 4]
 
 
 def test_is_silent(tmp_path, capfd, caplog):
