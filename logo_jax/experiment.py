@@ -163,6 +163,11 @@ def summarise(result: EpisodeResult) -> dict[str, Any]:
   }
 
 
+def device_name() -> str:
+  """Kind of the default device, for example "cpu" or "NVIDIA H100"."""
+  return jax.local_devices()[0].device_kind
+
+
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   config, imagination = session.config, session.system.imagination
   env: Environment = base.make(loaded.spec.name)
@@ -192,7 +197,6 @@ def _results(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
   spent = session.seconds.by_phase
   episodes = card["num_episodes"]
   wins = round(card["win_rate"] * episodes)
-  device = jax.local_devices()[0]
   return {
     "preset": config.preset,
     "dataset": config.dataset,
@@ -206,7 +210,7 @@ def _results(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
     "updates": config.total_updates,
     "updates_per_second": _updates_per_second(session),
     "seconds": spent,
-    "device": f"{device.platform} {device.device_kind} x{session.mesh.size}",
+    "device": f"{device_name()} x{session.mesh.size}",
     "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
   }
 

@@ -50,8 +50,8 @@ def sample(blocks: BlockWeights, num: int, key: jax.Array) -> Int[Array, " B"]:
   steps, too coarse for millions of rows.
   """
   k_block, k_row = jax.random.split(key)
-  block = _draw(jnp.cumsum(blocks.sums), jax.random.uniform(k_block, (num,)))
-  inside = jnp.cumsum(blocks.weights[block], -1)
+  block = _draw(blocks.sums, jax.random.uniform(k_block, (num,)))
+  inside = blocks.weights[block]
   row = jax.vmap(_draw)(inside, jax.random.uniform(k_row, (num,)))
   return (block * blocks.weights.shape[-1] + row).astype(jnp.int32)
 
@@ -65,10 +65,16 @@ def effective_sample_size(log_weight: Float[Array, " R"]) -> Float[Array, ""]:
   return weight.sum() ** 2 / (n * (weight**2).sum())
 
 
-def _draw(cumulative: jax.Array, uniform: jax.Array) -> jax.Array:
-  """Index of the first cumulative sum above uniform * total: never a zero weight."""
-  total = cumulative[..., -1]
-  index = jnp.searchsorted(cumulative, uniform * total, side="right")
-  # Rounding may push u * total up to the total itself: take the last positive weight.
-  last = jnp.searchsorted(cumulative, total, side="left")
-  return jnp.minimum(index, last)
+def _draw(weight: jax.Array, uniform: jax.Array) -> jax.Array:
+  """Indices of [W] weights for uniforms of any shape; never one of weight 0.
+
+  XLA sums in a tree, so that rounding can make a cumulative sum fall, or rise where the
+  weight is 0: it is made monotone first, and a row of weight 0 gives way to the last
+  row of positive weight before it.
+  """
+  cumulative = jax.lax.cummax(jnp.cumsum(weight))
+  index = jnp.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+  positive = weight > 0
+  last = jax.lax.cummax(jnp.where(positive, jnp.arange(weight.shape[0]), -1))
+  index = last[jnp.minimum(index, weight.shape[0] - 1)]
+  return jnp.where(index < 0, jnp.argmax(positive), index)

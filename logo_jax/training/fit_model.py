@@ -82,13 +82,12 @@ def make_fit(
   def selection_loss(params: Params, data: Dataset) -> jax.Array:
     """On the same transitions each time."""
 
-    def one(key: jax.Array) -> jax.Array:
-      k_batch, k_loss = jax.random.split(key)
+    def one(index: jax.Array) -> jax.Array:
+      k_batch, k_loss = jax.random.split(jax.random.key(index))
       batch = _draw(data, data.select, config.batch_size, k_batch)
       return model.loss(params, batch, k_loss)[0]
 
-    keys = jax.random.split(jax.random.key(0), _SELECT_BATCHES)
-    return jax.lax.map(one, keys).mean()
+    return jax.lax.map(one, jnp.arange(_SELECT_BATCHES)).mean()
 
   def chunk(state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
     state, metrics = jax.lax.scan(

@@ -45,8 +45,8 @@ def imagine(
   model_params, uncertainty_params, learner_params = params
   model, uncertainty, weighting = imagination
 
-  def step(carry: _Carry, key: jax.Array) -> tuple[_Carry, Collection]:
-    k_act, k_model = jax.random.split(key)
+  def step(carry: _Carry, count: jax.Array) -> tuple[_Carry, Collection]:
+    k_act, k_model = jax.random.split(jax.random.fold_in(k_steps, count))
     action = act(learner_params, carry.obs, carry.legal, k_act)
     latent, p = model.step(model_params, carry.latent, action, k_model)
     t = Transition(
@@ -76,7 +76,7 @@ def imagine(
     score=zeros,
     alive=jnp.ones_like(zeros, bool),
   )
-  last, steps = jax.lax.scan(step, carry, jax.random.split(k_steps, horizon))
+  last, steps = jax.lax.scan(step, carry, jnp.arange(horizon))
   return _as_rows(last, steps)
 
 

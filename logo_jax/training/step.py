@@ -92,25 +92,25 @@ class _TrainStep:
     return TrainState(learner, model_params, uncertainty, ring, k_steps, jnp.int32(0))
 
   def chunk(self, state: TrainState, data: Dataset) -> tuple[TrainState, Metrics]:
-    collected = {}
+    key = jax.random.fold_in(state.key, state.step)
+    k_collect, k_updates = jax.random.split(key)
+    collected: Metrics = {}
     source = None
     if self._system.imagination is not None:
-      state, source, collected = self._write(state, data)
+      k_collect = shard_key(k_collect, self._axis)
+      state, source, collected = self._write(state, data, k_collect)
 
-    def update(carry, _):
-      learner, step = carry
-      key = shard_key(jax.random.fold_in(state.key, 2 * step + 1), self._axis)
-      coin_key = jax.random.fold_in(state.key, 2 * step + 1)
-      k_batch, k_update = jax.random.split(key)
-      batch = self._batch(data, state.uncertainty, source, k_batch, coin_key)
-      learner, metrics = self._system.learner.update(learner, batch, k_update)
-      return (learner, step + 1), metrics
+    def update(learner: LearnerState, count: jax.Array):
+      k_coin, key = jax.random.split(jax.random.fold_in(k_updates, count))
+      k_batch, k_update = jax.random.split(shard_key(key, self._axis))
+      keys = (k_coin, k_batch)
+      batch = self._batch(data, state.uncertainty, source, keys)
+      return self._system.learner.update(learner, batch, k_update)
 
-    (learner, step), metrics = jax.lax.scan(
-      update, (state.learner, state.step), length=self._config.collect_interval
-    )
+    interval = self._config.collect_interval
+    learner, metrics = jax.lax.scan(update, state.learner, jnp.arange(interval))
     metrics = jax.tree.map(lambda x: x.mean(), metrics) | collected
-    state = state._replace(learner=learner, step=step)
+    state = state._replace(learner=learner, step=state.step + interval)
     return state, mean_over_shards(metrics, self._axis)
 
   # Phase 2.
@@ -121,8 +121,7 @@ class _TrainStep:
     imagination, act = self._system.imagination, self._system.learner.act
     return imagine(imagination, act, params, starts, self._config.horizon, k_roll)
 
-  def _write(self, state: TrainState, data: Dataset):
-    key = shard_key(jax.random.fold_in(state.key, 2 * state.step), self._axis)
+  def _write(self, state: TrainState, data: Dataset, key: jax.Array):
     params = (state.model, state.uncertainty, state.learner.params)
     ring = ring_lib.write(state.ring, self._collect(params, data, key))
     _, uncertainty, weighting = self._system.imagination
@@ -161,12 +160,15 @@ class _TrainStep:
     data: Dataset,
     uncertainty_params: Params,
     source: _Source | None,
-    key: jax.Array,
-    coin_key: jax.Array,
+    keys: tuple[jax.Array, jax.Array],
   ) -> Batch:
-    """Real rows uniformly, imagined ones by their weight; see `config.mix`."""
+    """Real rows uniformly, imagined ones by their weight; see `config.mix`.
+
+    `keys`: of the coin, the same on all devices, and of the rows.
+    """
     size, share = self._batch_size, self._config.real_share
-    k_real, k_imagined = jax.random.split(key)
+    k_coin, k_rows = keys
+    k_real, k_imagined = jax.random.split(k_rows)
     if source is None:
       return _batch(self._draw_real(data, size, k_real), jnp.float32(1), True)
     by_coin = self._config.mix == "bernoulli"
@@ -182,7 +184,7 @@ class _TrainStep:
     )
     if not by_coin:
       return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
-    heads = jax.random.uniform(jax.random.fold_in(coin_key, 1)) < share
+    heads = jax.random.uniform(k_coin) < share
     return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
 
 

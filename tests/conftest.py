@@ -1,0 +1,17 @@
+"""Settings of all tests: four host devices, a shared compilation cache, key checks."""
+
+import os
+import pathlib
+
+# Several virtual devices on few cores can starve each other at a rendezvous; XLA reads
+# this for the size of its thread pool, before JAX starts.
+os.environ.setdefault("NPROC", "16")
+# For the binaries that tests start as processes, too.
+_CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_DEBUG_KEY_REUSE", "1")
+
+import jax  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 4)

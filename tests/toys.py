@@ -1,0 +1,122 @@
+"""Tiny problems with known optima, and datasets of random play on them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax.data import dataset
+from logo_jax.data.store import StoredDataset
+from logo_jax.types import Environment, EnvSpec, Rows, TimeStep
+
+CELLS, MAX_STEPS = 4, 8
+
+
+def corridor() -> Environment:
+  """Two agents on a line of four cells; both at the right end is a win.
+
+  Actions: left, stay, right; moving off the line is illegal. An agent sees its own cell
+  and whether the other one has arrived. The reward is 0.1 for each agent that moves
+  right, and 1 for the win, which ends the episode; so does the limit of 8 steps, without
+  termination. The best return is 1.6, in 3 steps.
+  """
+  spec = EnvSpec("toy/corridor", 2, CELLS + 1, 2 * CELLS, "discrete", 3, MAX_STEPS)
+
+  def show(cells, step, reward) -> TimeStep:
+    one_hot = jax.nn.one_hot(cells, CELLS)
+    arrived = cells == CELLS - 1
+    won = arrived.all()
+    obs = jnp.concatenate([one_hot, arrived[::-1, None].astype(jnp.float32)], -1)
+    legal = jnp.stack([cells > 0, jnp.ones(2, bool), ~arrived], -1)
+    last = won | (step >= MAX_STEPS)
+    return TimeStep(obs, one_hot.ravel(), legal, reward + won, 1.0 - won, last, won)
+
+  def reset(key):
+    del key
+    cells = jnp.zeros(2, jnp.int32)
+    state = (cells, jnp.int32(0))
+    return state, show(cells, state[1], jnp.float32(0.0))
+
+  def step(state, action, key):
+    del key
+    cells, count = state
+    moved = jnp.clip(cells + action - 1, 0, CELLS - 1)
+    reward = 0.1 * (moved > cells).sum()
+    state = (moved, count + 1)
+    return state, show(moved, count + 1, reward.astype(jnp.float32))
+
+  return Environment(spec, reset, step)
+
+
+def random_play(env: Environment, num_episodes: int, seed: int = 0) -> StoredDataset:
+  """Episodes of uniform legal actions, as rows."""
+
+  def episode(key):
+    def step(carry, count):
+      state, now = carry
+      k_act, k_env = jax.random.split(jax.random.fold_in(k_steps, count))
+      action = jax.random.categorical(k_act, jnp.where(now.legal, 0.0, -1e9))
+      state, after = env.step(state, action, k_env)
+      return (state, after), (now, action.astype(jnp.int32), after)
+
+    k_reset, k_steps = jax.random.split(key)
+    start = env.reset(k_reset)
+    return jax.lax.scan(step, start, jnp.arange(env.spec.max_steps))[1]
+
+  keys = jax.random.split(jax.random.key(seed), num_episodes)
+  now, action, after = jax.device_get(jax.jit(jax.vmap(episode))(keys))
+  rows, starts = [], [0]
+  for e in range(num_episodes):
+    length = int(np.argmax(after.last[e])) + 1
+
+    def join(x, y, end=length, index=e):
+      return np.concatenate([x[index, :end], y[index, end - 1 : end]])
+
+    rows.append(
+      Rows(
+        obs=join(now.obs, after.obs),
+        state=join(now.state, after.state),
+        legal=join(now.legal, after.legal),
+        action=join(action, np.zeros_like(action)),
+        reward=join(after.reward, np.zeros_like(after.reward)),
+        discount=join(after.discount, np.ones_like(after.discount)),
+      )
+    )
+    starts.append(starts[-1] + length + 1)
+  joined = jax.tree.map(lambda *x: np.concatenate(x), *rows)
+  return stored(env.spec, joined, np.array(starts, np.int64))
+
+
+def matrix_game(num: int = 2_000, seed: int = 0) -> StoredDataset:
+  """One-step episodes of a 2-agent game: what most do is not what is best.
+
+  Joint actions (0, 0): 60% of the data, reward 1; (1, 1): 20%, reward 3; (0, 1) and
+  (1, 0): 10% each, reward 0. Imitation plays (0, 0); the best is (1, 1). The state is
+  a coin that means nothing.
+  """
+  spec = EnvSpec("toy/matrix", 2, 1, 1, "discrete", 2, 1)
+  rng = np.random.default_rng(seed)
+  joint = rng.choice(4, size=num, p=[0.6, 0.1, 0.1, 0.2])
+  payoff = np.array([1.0, 0.0, 0.0, 3.0], np.float32)
+  is_start = np.arange(2 * num) % 2 == 0
+  chosen = np.repeat(joint, 2)
+  coin = rng.choice([-1.0, 1.0], size=(2 * num, 1)).astype(np.float32)
+  action = np.stack([chosen // 2, chosen % 2], -1) * is_start[:, None]
+  rows = Rows(
+    obs=np.repeat(coin[:, None], 2, 1),
+    state=coin,
+    legal=np.ones((2 * num, 2, 2), bool),
+    action=action.astype(np.int32),
+    reward=np.where(is_start, payoff[chosen], 0.0).astype(np.float32),
+    discount=np.where(is_start, 0.0, 1.0).astype(np.float32),
+  )
+  return stored(spec, rows, np.arange(0, 2 * num + 1, 2))
+
+
+def stored(spec: EnvSpec, rows: Rows, episode_start: np.ndarray) -> StoredDataset:
+  """A dataset as `data.store.read` would return it."""
+  card = {"spec": spec.__dict__, "content_hash": "toy"}
+  return StoredDataset(rows, episode_start, card)
+
+
+def load_corridor(num_episodes: int = 400, seed: int = 0) -> dataset.LoadedDataset:
+  return dataset.load(random_play(corridor(), num_episodes, seed))

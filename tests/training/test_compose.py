@@ -1,0 +1,87 @@
+import dataclasses
+
+import pytest
+
+from logo_jax import config as config_lib
+from logo_jax import presets, registry
+from logo_jax.data.dataset import load
+from logo_jax.registry import component
+from logo_jax.training import compose
+from tests import toys
+
+
+@pytest.fixture(scope="module")
+def loaded():
+  return load(toys.random_play(toys.corridor(), 30))
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_composes_and_survives_its_dict_form(loaded, name):
+  config = presets.get(name)
+  assert config_lib.from_dict(config_lib.to_dict(config)) == config
+  compose.check_budget(config)
+  system = compose.compose(config, loaded.spec, loaded.statistics)
+  assert (system.imagination is None) == (config.model is None)
+
+
+def test_too_few_views_are_refused(loaded, monkeypatch):
+  module = registry.module("model", "logo")
+  make = module.make
+  monkeypatch.setattr(module, "make", lambda *args: make(*args)._replace(num_views=1))
+  with pytest.raises(ValueError, match="'path_discrepancy' needs .* at least 2 views"):
+    compose.compose(presets.get("logo"), loaded.spec, loaded.statistics)
+
+
+def test_half_a_model_is_refused(loaded):
+  no_weighting = dataclasses.replace(presets.get("logo"), weighting=None)
+  with pytest.raises(ValueError, match="weighting: a model needs one of confidence"):
+    compose.compose(no_weighting, loaded.spec, loaded.statistics)
+  no_model = dataclasses.replace(presets.get("logo"), model=None)
+  with pytest.raises(ValueError, match="uncertainty.name: 'path_discrepancy' needs"):
+    compose.compose(no_model, loaded.spec, loaded.statistics)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"horizon": 0}, "horizon: must be at least 1, got 0"),
+    ({"total_updates": 300}, "total_updates: must be a multiple of collect_interval"),
+    ({"real_share": 0.0}, r"real_share: must be in \(0, 1\], got 0.0"),
+    ({"batch_size": 129, "data_parallel": 2}, "batch_size: must be a multiple of data"),
+  ],
+)
+def test_budgets_that_cannot_work(change, message):
+  with pytest.raises(ValueError, match=message):
+    compose.check_budget(dataclasses.replace(presets.get("logo"), **change))
+
+
+def test_batches_larger_than_the_dataset():
+  with pytest.raises(ValueError, match="batch_size: 128 is larger than the dataset"):
+    compose.check_batch_sizes(presets.get("logo"), 100)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"foo": 1}, "foo: unknown key; allowed are batch_size"),
+    ({"learner": {"name": "macql", "foo": 1}}, "learner.foo: unknown key"),
+    ({"learner": {"name": "dqn"}}, "learner.name: must be one of bc, macql; got 'dqn'"),
+    ({"fit": {"updates": 1.5}}, "fit.updates: must be of type int; got 1.5"),
+    ({"mix": "third"}, "mix: must be one of 'half', 'bernoulli'; got 'third'"),
+    ({"batch_size": True}, "batch_size: must be of type int; got True"),
+  ],
+)
+def test_unknown_keys_and_values_are_refused_by_name(change, message):
+  values = config_lib.to_dict(presets.get("macql")) | change
+  with pytest.raises(ValueError, match=message):
+    config_lib.from_dict(values)
+
+
+def test_whole_numbers_do_for_floats():
+  values = config_lib.to_dict(presets.get("macql"))
+  values["learner"]["cql_weight"] = 5
+  assert config_lib.from_dict(values).learner.config.cql_weight == 5.0
+
+
+def test_components_take_their_defaults_from_their_module():
+  assert component("learner", "bc").config == registry.module("learner", "bc").Config()

@@ -1,0 +1,165 @@
+"""Imagination and the compiled train step."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from logo_jax import presets
+from logo_jax.data.dataset import transitions
+from logo_jax.training.compose import Imagination
+from logo_jax.training.imagine import imagine
+from logo_jax.types import Prediction, Uncertainty, WorldModel
+from logo_jax.weighting import uniform
+from tests import toys
+from tests.training import systems
+
+
+@pytest.fixture(scope="module")
+def loaded():
+  return systems.load()
+
+
+def _simulator() -> Imagination:
+  """The corridor itself in the place of a model, scoring each step by its number."""
+  env = toys.corridor()
+
+  def start(params, t, key):
+    cells = t.state.reshape(-1, 2, toys.CELLS).argmax(-1)
+    return cells, jnp.zeros(cells.shape[0], jnp.int32)
+
+  def step(params, latent, action, key):
+    latent, after = jax.vmap(lambda s, a: env.step(s, a, None))(latent, action)
+    none = jnp.zeros((*after.reward.shape, 1, 1))
+    return latent, Prediction(
+      after.obs, after.state, after.reward, after.discount, after.legal, none, none
+    )
+
+  model = WorldModel(1, 1, None, None, start, step, None)  # type: ignore
+  score = Uncertainty(
+    min_views=1,
+    init=None,  # type: ignore
+    score=lambda params, t, p: jnp.ones_like(t.reward),
+    accumulate=jnp.add,
+    calibrate=lambda params, raw: raw,
+  )
+  return Imagination(model, score, uniform.make(uniform.Config()))
+
+
+def _move_right(params, obs, legal, key):
+  return jnp.where(legal[..., 2], 2, 1).astype(jnp.int32)
+
+
+def test_rollouts_are_rows_that_end_where_the_episode_ends():
+  env = toys.corridor()
+  _, first = env.reset(None)
+  starts = jax.tree.map(lambda x: jnp.stack([x, x]), first)
+  state = starts.state.at[1].set(jax.nn.one_hot(jnp.array([2, 2]), 4).ravel())
+  # transition fields: obs, state, legal, action, reward, discount, ...
+  rows = transitions_like(starts._replace(state=state))
+  got = jax.jit(lambda k: imagine(_simulator(), _move_right, ((), (), ()), rows, 4, k))(
+    jax.random.key(0)
+  )
+  assert got.valid.shape == (2 * 5,)
+  # From the left end the win is step 3; from cell 2 it is step 1; then nothing counts,
+  # and the row of the final prediction never starts a transition.
+  np.testing.assert_array_equal(got.valid, [1, 1, 1, 0, 0] + [1, 0, 0, 0, 0])
+  np.testing.assert_allclose(got.rows.reward[:3], [0.2, 0.2, 1.2], rtol=1e-6)
+  np.testing.assert_array_equal(got.rows.discount[:3], [1, 1, 0])
+  np.testing.assert_array_equal(got.score[:4], [1, 2, 3, 4])
+  # The row after a transition is where it led.
+  t = transitions(got.rows, jnp.array([0, 1]))
+  np.testing.assert_array_equal(
+    t.next_state.reshape(2, 2, 4).argmax(-1), [[1, 1], [2, 2]]
+  )
+
+
+def transitions_like(now):
+  from logo_jax.types import Transition
+
+  action = jnp.zeros(now.legal.shape[:-1], jnp.int32)
+  return Transition(
+    now.obs, now.state, now.legal, action, now.reward, now.discount, *now[:3]
+  )
+
+
+@pytest.mark.parametrize("preset", presets.names())
+def test_presets_train_and_are_traced_once(loaded, preset):
+  config = systems.small(preset)
+  _, train, params = systems.train_parts(config, loaded)
+  traces = 0
+
+  def counted(state, data):
+    nonlocal traces
+    traces += 1
+    return train.chunk(state, data)
+
+  state = jax.jit(train.init)(jax.random.key(0), params, loaded.data)
+  chunk = jax.jit(counted, donate_argnums=0)
+  before = jax.device_get(state.learner.params)
+  for _ in range(3):
+    state, metrics = chunk(state, loaded.data)
+  assert traces == 1
+  assert int(state.step) == 30 == int(state.learner.step)
+  assert all(np.isfinite(v).all() for v in jax.tree.leaves(metrics))
+  moved = jax.tree.map(
+    lambda a, b: np.abs(a - b).max(), before, jax.device_get(state.learner.params)
+  )
+  assert max(jax.tree.leaves(moved)) > 0
+
+
+def _final_params(config, loaded, chunks=10):
+  _, train, params = systems.train_parts(config, loaded)
+  state = jax.jit(train.init)(jax.random.key(3), params, loaded.data)
+  chunk = jax.jit(train.chunk, donate_argnums=0)
+  for _ in range(chunks):
+    state, metrics = chunk(state, loaded.data)
+  return jax.device_get(state.learner.params), jax.device_get(metrics)
+
+
+def _equal(a, b) -> bool:
+  return all(jax.tree.leaves(jax.tree.map(lambda x, y: (x == y).all(), a, b)))
+
+
+def test_real_data_alone_is_plain_macql_bit_for_bit(loaded):
+  """After 100 updates, whatever the model imagines."""
+  only_real, _ = _final_params(systems.small("logo", real_share=1.0), loaded)
+  plain, _ = _final_params(systems.small("macql"), loaded)
+  assert _equal(only_real, plain)
+
+
+def test_no_uncertainty_samples_like_uniform_weights(loaded):
+  """With C -> 0 every weight is exp(0): the same draws as without weighting."""
+  from logo_jax.registry import component
+
+  weightless = systems.small(
+    "logo", weighting=component("weighting", "confidence", clip=1e-9)
+  )
+  one, metrics = _final_params(weightless, loaded, chunks=2)
+  other, _ = _final_params(systems.small("logo_uniform"), loaded, chunks=2)
+  assert _equal(one, other)
+  assert metrics["imagination/effective_sample_size"] == pytest.approx(1.0)
+
+
+def test_the_coin_takes_whole_batches(loaded):
+  config = systems.small("logo", mix="bernoulli", real_share=0.5)
+  _, metrics = _final_params(config, loaded, chunks=2)
+  assert np.isfinite(metrics["learner/bellman_error"])
+  always = dataclasses.replace(config, real_share=1.0)
+  params, _ = _final_params(always, loaded)
+  plain, _ = _final_params(systems.small("macql"), loaded)
+  assert _equal(params, plain)
+
+
+def test_seeds_differ_and_repeat(loaded):
+  _, train, params = systems.train_parts(systems.small("bc"), loaded)
+
+  def run(seed):
+    state = train.init(jax.random.key(seed), params, loaded.data)
+    return train.chunk(state, loaded.data)[0].learner.params
+
+  run = jax.jit(run)
+  assert _equal(run(0), run(0))
+  assert not _equal(run(0), run(1))
