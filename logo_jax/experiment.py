@@ -23,6 +23,7 @@ from logo_jax.reporting.runs import read_config, read_metrics
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
+from logo_jax.training.step import TrainState
 from logo_jax.types import Environment
 
 
@@ -125,17 +126,37 @@ def evaluate(
       f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
       f"{run_dir} was trained on {data_hash}"
     )
-  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  step, state = restore(config, run_dir, loaded, best)
   system = compose.compose(config, loaded.spec, loaded.statistics)
-  target = loop.train_state(config, system, mesh, loaded.data)
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  env = base.make(loaded.spec.name)
+  result = Evaluator(env, system.learner.act, mesh, config).final(
+    state.learner.params, episodes
+  )
+  return {"step": step} | summarise(result)
+
+
+def restore(
+  config: ExperimentConfig,
+  run_dir: str | os.PathLike[str],
+  loaded: LoadedDataset | None = None,
+  best: bool = False,
+) -> tuple[int, TrainState]:
+  """The last, or the best, checkpoint of a run: its update and its whole state.
+
+  Raises:
+    ValueError: there is none, or it is of another configuration.
+  """
+  loaded = load_dataset(config) if loaded is None else loaded
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  axis = parallel.batch_axis(mesh)
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis)
   path = RunFolder(run_dir).checkpoints / "train"
   with Checkpointer(path, read_only=True) as checkpoints:
     step = checkpoints.best_step() if best else checkpoints.latest_step()
-    state = checkpoints.restore(target, step)
-  env = base.make(loaded.spec.name)
-  evaluator = Evaluator(env, system.learner.act, mesh, config)
-  result = evaluator.final(state.learner.params, episodes)
-  return {"step": int(step or 0)} | summarise(result)
+    data = parallel.replicate(loaded.data, mesh)
+    state = checkpoints.restore(loop.train_state(config, system, mesh, data), step)
+  return int(step or 0), state
 
 
 def summarise(result: EpisodeResult) -> dict[str, Any]:

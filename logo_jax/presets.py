@@ -26,6 +26,8 @@ _PRESETS = {
       deduce_input="obs",
       local_action="own",
       deduce_real_weight=0.0,
+      reconstruct_weight=1.0,
+      variance_exponent=0.0,
     ),
   ),
   # The same with imagined transitions drawn uniformly.

@@ -70,7 +70,9 @@ class Transition(NamedTuple):
   legal: Bool[Array, "*b N A"]
   action: Action
   reward: Float[Array, "*b"]
-  discount: Float[Array, "*b"]  # 0 at true termination, 1 otherwise
+  discount: Float[
+    Array, "*b"
+  ]  # 0 at true termination, 1 otherwise; expected if imagined
   next_obs: Float[Array, "*b N O"]
   next_state: Float[Array, "*b S"]
   next_legal: Bool[Array, "*b N A"]
@@ -139,7 +141,7 @@ class Prediction(NamedTuple):
   obs: Float[Array, "*b N O"]
   state: Float[Array, "*b S"]
   reward: Float[Array, "*b"]
-  discount: Float[Array, "*b"]
+  discount: Float[Array, "*b"]  # probability in [0, 1] that the episode goes on
   legal: Bool[Array, "*b N A"]
   mean: Float[Array, "*b M F"]
   std: Float[Array, "*b M F"]

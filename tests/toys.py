@@ -15,9 +15,9 @@ def corridor() -> Environment:
   """Two agents on a line of four cells; both at the right end is a win.
 
   Actions: left, stay, right; moving off the line is illegal. An agent sees its own cell
-  and whether the other one has arrived. The reward is 0.1 for each agent that moves
-  right, and 1 for the win, which ends the episode; so does the limit of 8 steps, without
-  termination. The best return is 1.6, in 3 steps.
+  and whether the other one has arrived. The team earns 0.1 for each step to the right,
+  loses as much for one to the left, and earns 1 for the win, which ends the episode; so
+  does the limit of 8 steps, without termination. The best return is 1.6, in 3 steps.
   """
   spec = EnvSpec("toy/corridor", 2, CELLS + 1, 2 * CELLS, "discrete", 3, MAX_STEPS)
 
@@ -40,7 +40,7 @@ def corridor() -> Environment:
     del key
     cells, count = state
     moved = jnp.clip(cells + action - 1, 0, CELLS - 1)
-    reward = 0.1 * (moved > cells).sum()
+    reward = 0.1 * (moved - cells).sum()
     state = (moved, count + 1)
     return state, show(moved, count + 1, reward.astype(jnp.float32))
 

@@ -73,7 +73,7 @@ def _one_step(
   t = transitions(data.rows, index)
   key = jax.random.key(0)
   _, p = model.step(params, model.start(params, t, key), t.action, key)
-  ended, said_ended = t.discount == 0, p.discount == 0
+  ended, said_ended = t.discount == 0, p.discount < 0.5
   return {
     "state_rmse": rmse(p.state, t.next_state, statistics.state),
     "state_rmse_persistence": rmse(t.state, t.next_state, statistics.state),

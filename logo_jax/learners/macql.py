@@ -46,7 +46,7 @@ class Config:
   cql_weight: float = 10.0  # alpha of Eq. 10; below 4 values inflate; measured
   num_samples: int = 16  # joint actions per state, uniform and policy each
   push_down: Literal["logsumexp", "policy"] = "logsumexp"
-  push_down_on: Literal["batch", "real"] = "batch"
+  push_down_on: Literal["batch", "real"] = "real"
   push_up_on: Literal["real", "batch"] = "real"
   bellman_on: Literal["batch", "real"] = "batch"
   backup: Literal["policy", "greedy"] = "policy"

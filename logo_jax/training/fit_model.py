@@ -11,7 +11,7 @@ import optax
 from logo_jax.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.training import optimizers
-from logo_jax.training.shards import shard_key
+from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.types import Dataset, Metrics, Params, WorldModel
 
 _SELECT_BATCHES = 16  # of the fit's batch size, from the selection split
@@ -48,20 +48,31 @@ def make_fit(
     shards: how many devices those are.
 
   Returns:
-    Pure functions. A chunk's metrics are means over its steps, and the loss on the
-    selection split after them.
+    Pure functions; donate the state. A chunk's metrics are means over its steps, and
+    the loss on the selection split after them.
   """
-  schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
-  optimizer = optimizers.adam(schedule, axis_name)
-  batch_size = config.batch_size // shards
+  fit = _FitStep(model, config, axis_name, config.batch_size // shards)
+  return Fit(fit.init, fit.chunk)
 
-  def init(key: jax.Array, data: Dataset) -> FitState:
+
+class _FitStep:
+  def __init__(
+    self, model: WorldModel, config: FitConfig, axis_name: str | None, batch_size: int
+  ):
+    schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
+    self._optimizer = optimizers.adam(schedule, axis_name)
+    self._model = model
+    self._config = config
+    self._axis = axis_name
+    self._batch_size = batch_size  # of this device
+
+  def init(self, key: jax.Array, data: Dataset) -> FitState:
     del data
     k_init, k_steps = jax.random.split(key)
-    params = model.init(k_init)
+    params = self._model.init(k_init)
     return FitState(
       params=params,
-      opt_state=optimizer.init(params),
+      opt_state=self._optimizer.init(params),
       best_params=jax.tree.map(jnp.copy, params),  # a copy: the state is donated
       best_loss=jnp.float32(jnp.inf),
       stale=jnp.int32(0),
@@ -69,31 +80,11 @@ def make_fit(
       step=jnp.int32(0),
     )
 
-  def update(state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
-    key = jax.random.fold_in(state.key, state.step)
-    k_batch, k_loss = jax.random.split(shard_key(key, axis_name))
-    batch = _draw(data, data.train, batch_size, k_batch)
-    grads, metrics = jax.grad(model.loss, has_aux=True)(state.params, batch, k_loss)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
-    return new, metrics
-
-  def selection_loss(params: Params, data: Dataset) -> jax.Array:
-    """On the same transitions each time."""
-
-    def one(index: jax.Array) -> jax.Array:
-      k_batch, k_loss = jax.random.split(jax.random.key(index))
-      batch = _draw(data, data.select, config.batch_size, k_batch)
-      return model.loss(params, batch, k_loss)[0]
-
-    return jax.lax.map(one, jnp.arange(_SELECT_BATCHES)).mean()
-
-  def chunk(state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
+  def chunk(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
     state, metrics = jax.lax.scan(
-      lambda s, _: update(s, data), state, length=config.interval
+      lambda s, _: self._update(s, data), state, length=self._config.interval
     )
-    loss = selection_loss(state.params, data)
+    loss = self._selection_loss(state.params, data)
     better = loss < state.best_loss
     state = state._replace(
       best_params=jax.tree.map(
@@ -103,9 +94,30 @@ def make_fit(
       stale=jnp.where(better, 0, state.stale + 1),
     )
     metrics = jax.tree.map(lambda x: x.mean(), metrics)
+    metrics = mean_over_shards(metrics, self._axis)
     return state, metrics | {"model/selection_loss": loss}
 
-  return Fit(init, chunk)
+  def _update(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
+    key = jax.random.fold_in(state.key, state.step)
+    k_batch, k_loss = jax.random.split(shard_key(key, self._axis))
+    batch = _draw(data, data.train, self._batch_size, k_batch)
+    grads, metrics = jax.grad(self._model.loss, has_aux=True)(
+      state.params, batch, k_loss
+    )
+    updates, opt_state = self._optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
+    return new, metrics
+
+  def _selection_loss(self, params: Params, data: Dataset) -> jax.Array:
+    """On the same transitions each time."""
+
+    def one(index: jax.Array) -> jax.Array:
+      k_batch, k_loss = jax.random.split(jax.random.key(index))
+      batch = _draw(data, data.select, self._config.batch_size, k_batch)
+      return self._model.loss(params, batch, k_loss)[0]
+
+    return jax.lax.map(one, jnp.arange(_SELECT_BATCHES)).mean()
 
 
 def _draw(data: Dataset, starts: jax.Array, num: int, key: jax.Array):

@@ -39,8 +39,8 @@ def imagine(
     key: randomness of policy and model.
 
   Returns:
-    B * (H + 1) rows, rollout by rollout. The step that ends a rollout is valid, the
-    steps after it are not.
+    B * (H + 1) rows, rollout by rollout. A rollout ends where the episode more likely
+    ends than goes on; that step is valid, the steps after it are not.
   """
   model_params, uncertainty_params, learner_params = params
   model, uncertainty, weighting = imagination
@@ -63,7 +63,7 @@ def imagine(
     t, valid = weighting.on_store(t, calibrated)
     rows = Rows(t.obs, t.state, t.legal, t.action, t.reward, t.discount)
     out = Collection(rows, score, valid & carry.alive)
-    alive = carry.alive & (t.discount > 0)
+    alive = carry.alive & (t.discount > 0.5)
     return _Carry(latent, p.obs, p.state, p.legal, score, alive), out
 
   k_start, k_steps = jax.random.split(key)

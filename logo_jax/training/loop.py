@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import jax
-
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from logo_jax.checkpoint import Checkpointer
@@ -124,7 +124,8 @@ def train_state(
   keys = seed_keys(config, _TRAIN_KEY)
   model_params = ()
   if system.imagination is not None:
-    model_params = jax.vmap(system.imagination.model.init)(keys)
+    shapes = jax.eval_shape(jax.vmap(system.imagination.model.init), keys)
+    model_params = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
   return parallel.map_init(steps.init, mesh, keys, model_params, shared=data)
 
 

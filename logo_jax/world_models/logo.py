@@ -52,7 +52,11 @@ class Config:
   # Eq. 4's gradient into the predictive encoder: with it, predicted observations turn
   # into a code for the reward and stop being observations.
   deduce_gradient: bool = False
-  reconstruct_weight: float = 1.0  # second term of Eq. 2
+  reconstruct_weight: float = 0.0  # second term of Eq. 2
+  # First terms of Eq. 2 and 3, and Eq. 6: exponent of the predicted variance by which
+  # each likelihood's gradient is multiplied (beta-NLL, Seitzer et al., 2022); 0 is the
+  # plain likelihood, 1 has the gradient of a squared error for the mean.
+  variance_exponent: float = 0.5
   # R_d's error on the true next observations, beside those on E_d's (Eq. 3) and E_p's
   # (Eq. 4). Without it R_d never sees a true observation and reads none.
   deduce_real_weight: float = 1.0
@@ -141,7 +145,9 @@ class _Logo:
 
   def _nll(self, target, mean, log_var, moments) -> jax.Array:
     nll = gaussian.negative_log_likelihood(target, mean, log_var)
-    return varying_mean(nll, moments)
+    beta = self.config.variance_exponent
+    weight = jax.lax.stop_gradient(jnp.exp(beta * log_var))
+    return varying_mean(weight * nll, moments)
 
   def _reconstruct_loss(self, params: Params, mean: jax.Array, z: Step) -> jax.Array:
     """Second term of Eq. 2: R_p recovers (o_t, a_t) from the prediction."""
@@ -203,7 +209,10 @@ class _Logo:
     obs = unstandardise(z_obs, self.statistics.obs)
     state = unstandardise(z_state, self.statistics.state)
     legal_logits = self.nets.legal_logits(params, z_obs)
-    ended = self.nets.termination_logit(params, z_state, z) > 0
+    logit = self.nets.termination_logit(params, z_state, z)
+    # The class weight shifts the head's log-odds by its logarithm; undone, `discount`
+    # is the expected one and values of imagined steps are not biased by the weight.
+    ended = jax.nn.sigmoid(logit - jnp.log(self.config.termination_class_weight))
     views = jnp.stack([z_state, aux_mean[..., :-1]], -2)
     std = jnp.exp(0.5 * aux_log_var[..., :-1])
     varies = self.statistics.state.varies

@@ -1,0 +1,261 @@
+"""Whole runs of the binaries: results, resuming, refusals."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from logo_jax import cli, experiment
+from logo_jax.checkpoint import Checkpointer
+from logo_jax.data import collect
+from logo_jax.reporting import runs
+
+ROOT = pathlib.Path(__file__).parents[1]
+DATASET = "smax/2s3z/medium-replay"
+TRAIN = [sys.executable, str(ROOT / "experiments/train.py")]
+# Small enough for seconds; two seeds, so that a run has several of each array.
+SMALL = {
+  "dataset": DATASET,
+  "num_seeds": 2,
+  "total_updates": 40,
+  "collect_interval": 10,
+  "batch_size": 16,
+  "num_starts": 8,
+  "horizon": 2,
+  "replay_collections": 3,
+  "fit.updates": 20,
+  "fit.interval": 10,
+  "fit.batch_size": 16,
+  "model.hidden_size": 8,
+  "learner.hidden_size": 8,
+  "learner.num_samples": 2,
+  "evaluation.interval": 20,
+  "evaluation.episodes": 4,
+  "evaluation.final_episodes": 8,
+  "checkpoint.interval": 10,
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("data")
+  collect.collect(DATASET, 1_500, 0, folder)
+  return folder
+
+
+def _values(data_dir, preset="logo", **changes):
+  values = cli.config_dict(preset)
+  known = {key for key, _ in _flat(values.to_dict())}
+  small = {k: v for k, v in SMALL.items() if k in known}
+  named = {k.replace("__", "."): v for k, v in changes.items()}
+  values.update_from_flattened_dict(small | {"data_dir": str(data_dir)} | named)
+  return values
+
+
+def _flat(mapping, prefix=""):
+  for key, value in mapping.items():
+    if isinstance(value, dict):
+      yield from _flat(value, f"{prefix}{key}.")
+    elif value is not None and key not in ("name", "preset"):
+      yield prefix + key, value
+
+
+def _command(data_dir, run_dir, preset="logo", **changes):
+  values = _values(data_dir, preset, **changes).to_dict()
+  arguments = [f"--config.{key}={value}" for key, value in _flat(values)]
+  config = f"--config={ROOT / 'experiments/configs' / preset}.py"
+  return [*TRAIN, config, *arguments, f"--run_dir={run_dir}"]
+
+
+def _call(command, **kwargs):
+  return subprocess.run(
+    command, capture_output=True, text=True, check=False, timeout=300, **kwargs
+  )
+
+
+def _arrays(run_dir, data_dir):
+  """Every array of the last checkpoint, as it lies on disk."""
+  config = cli.experiment_config(_values(data_dir))
+  state = experiment.restore(config, run_dir)[1]
+  return jax.tree.map(np.asarray, state._replace(key=jax.random.key_data(state.key)))
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+  """An uninterrupted run, through the binary."""
+  run_dir = tmp_path_factory.mktemp("runs") / "whole"
+  done = _call(_command(data_dir, run_dir))
+  assert done.returncode == 0, done.stderr
+  return run_dir, done
+
+
+def test_results_have_what_they_must(finished):
+  run_dir, done = finished
+  results = runs.read_results(run_dir)
+  for key in (
+    "preset dataset seed dataset_return return_mean return_ci95 win_rate episodes "
+    "updates updates_per_second seconds model"
+  ).split():
+    assert key in results, key
+  assert results["preset"] == "logo" and results["updates"] == 40
+  assert results["episodes"] == 16  # two seeds of eight
+  assert {"fit_model", "train", "evaluate"} <= set(results["seconds"])
+  for key in (
+    "state_rmse state_rmse_persistence reward_r2 legal_accuracy termination_recall leak"
+  ).split():
+    assert np.isfinite(results["model"][key]), key
+  assert set(results["model"]["open_loop"]) == {"1", "5", "10", "15"}
+  phases = [row["phase"] for row in runs.read_metrics(run_dir)]
+  assert phases == ["model"] * 2 + ["train"] * 4
+  for name in ("config.json", "events", "checkpoints/model", "checkpoints/train"):
+    assert (run_dir / name).exists(), name
+  assert "dataset" in done.stdout and "persistence" in done.stdout
+  assert "fit model" in done.stderr and "train logo" in done.stderr
+
+
+def test_a_finished_run_is_not_trained_again(finished, data_dir):
+  run_dir, _ = finished
+  before = (run_dir / "metrics.jsonl").read_bytes()
+  done = _call(_command(data_dir, run_dir))
+  assert done.returncode == 0
+  assert "nothing is trained again" in done.stderr
+  assert (run_dir / "metrics.jsonl").read_bytes() == before
+
+
+def test_evaluate_plays_a_checkpoint(finished):
+  run_dir, _ = finished
+  results = runs.read_results(run_dir)
+  binary = str(ROOT / "experiments/evaluate.py")
+  done = _call([sys.executable, binary, f"--run_dir={run_dir}", "--episodes=8"])
+  assert done.returncode == 0, done.stderr
+  assert "update 40, 16 episodes" in done.stdout
+  # The same episodes as those of results.json.
+  assert f"{results['return_mean']:.2f}" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_interrupted_run_equals_the_whole_one(finished, data_dir, tmp_path, number):
+  run_dir = tmp_path / "interrupted"
+  command = _command(data_dir, run_dir)
+  process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+  metrics = run_dir / "metrics.jsonl"
+  deadline = time.monotonic() + 240
+  while process.poll() is None and time.monotonic() < deadline:
+    lines = metrics.read_text().splitlines() if metrics.exists() else []
+    if sum('"train"' in line for line in lines) >= 2:
+      process.send_signal(number)
+      break
+    time.sleep(0.01)
+  process.wait(timeout=120)
+  assert not (run_dir / "results.json").exists(), "it was not interrupted in time"
+  done = _call(command)
+  assert done.returncode == 0, done.stderr
+  whole = finished[0]
+  for key in ("return_by_seed", "win_rate_by_seed", "model"):
+    assert runs.read_results(run_dir)[key] == runs.read_results(whole)[key]
+  jax.tree.map(
+    np.testing.assert_array_equal, _arrays(run_dir, data_dir), _arrays(whole, data_dir)
+  )
+  rows = [
+    [
+      {k: v for k, v in row.items() if not k.startswith(("time", "seconds"))}
+      for row in r
+    ]
+    for r in (runs.read_metrics(run_dir), runs.read_metrics(whole))
+  ]
+  assert rows[0] == rows[1]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
+  run_dir = tmp_path / "diverges"
+  command = _command(data_dir, run_dir, "bc", learner__learning_rate=1e30)
+  done = _call(command)
+  assert done.returncode == 1
+  assert done.stderr.splitlines()[-1].startswith("error: learner/bc_loss: ")
+  assert "at update" in done.stderr and "Traceback" not in done.stderr
+  assert not (run_dir / "results.json").exists()
+
+
+def _refused(done, *parts):
+  assert done.returncode == 1
+  assert "Traceback" not in done.stderr
+  last = done.stderr.strip().splitlines()[-1]
+  assert last.startswith("error: "), done.stderr
+  for part in parts:
+    assert part in last, last
+
+
+def _tree(folder) -> dict:
+  return {str(p): p.stat().st_mtime_ns for p in sorted(pathlib.Path(folder).rglob("*"))}
+
+
+@pytest.mark.parametrize(
+  ("changes", "parts"),
+  [
+    ({"horizon": 0}, ("horizon", "at least 1", "got 0")),
+    ({"batch_size": 4_000}, ("batch_size", "4000", "transitions")),
+    ({"dataset": "smax/2s3z/superb"}, ("superb", "medium-replay")),
+    ({"dataset": "smax/9z/medium"}, ("9z", "2s3z")),
+    ({"learner__cql_weight": -1.0}, ("learner.cql_weight", "-1.0")),
+  ],
+)
+def test_mistakes_are_one_line_and_write_nothing(data_dir, tmp_path, changes, parts):
+  before = _tree(data_dir)
+  run_dir = tmp_path / "refused"
+  _refused(_call(_command(data_dir, run_dir, **changes)), *parts)
+  assert not run_dir.exists()
+  assert _tree(data_dir) == before
+
+
+def test_another_config_for_the_same_folder_is_refused(finished, data_dir):
+  run_dir, _ = finished
+  before = _tree(run_dir)
+  done = _call(_command(data_dir, run_dir, learner__bc_weight=2.0))
+  _refused(done, "learner.bc_weight", "1.0", "2.0")
+  assert _tree(run_dir) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused(data_dir):
+  _refused(_call(_command(data_dir, "/proc/run")), "/proc/run")
+
+
+def _copy_of_data(data_dir, tmp_path) -> pathlib.Path:
+  import shutil
+
+  shutil.copytree(data_dir, tmp_path / "data")
+  return tmp_path / "data" / DATASET
+
+
+@pytest.mark.parametrize("damage", ["truncated", "nan", "other"])
+def test_damaged_data_is_refused(data_dir, tmp_path, damage):
+  folder = _copy_of_data(data_dir, tmp_path)
+  if damage == "truncated":
+    file = folder / "obs.npy"
+    file.write_bytes(file.read_bytes()[:-100])
+    parts = ("obs",)
+  elif damage == "nan":
+    reward = np.load(folder / "reward.npy")
+    reward[7] = np.nan
+    np.save(folder / "reward.npy", reward)
+    parts = ("reward",)
+  else:
+    card = json.loads((folder / "card.json").read_text())
+    card["name"] = card["name"].replace("2s3z", "3m")
+    (folder / "card.json").write_text(json.dumps(card))
+    parts = ("smax/3m/medium-replay", DATASET)
+  run_dir = tmp_path / "refused"
+  _refused(_call(_command(tmp_path / "data", run_dir)), *parts)
+  assert not run_dir.exists()
+
+
+def test_best_and_last_checkpoints_are_kept(finished):
+  run_dir, _ = finished
+  with Checkpointer(run_dir / "checkpoints/train", read_only=True) as checkpoints:
+    assert checkpoints.latest_step() == 40
+    assert checkpoints.best_step() in (20, 40)
