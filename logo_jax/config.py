@@ -75,7 +75,9 @@ def to_dict(config: ExperimentConfig) -> dict[str, Any]:
   def convert(value: Any) -> Any:
     if isinstance(value, Component):
       return {"name": value.name, **dataclasses.asdict(value.config)}
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+    if isinstance(value, tuple(_SECTIONS.values())):
+      return dataclasses.asdict(value)
+    return value
 
   fields = dataclasses.fields(config)
   return {f.name: convert(getattr(config, f.name)) for f in fields}

@@ -168,10 +168,9 @@ def summarise(result: EpisodeResult) -> dict[str, Any]:
   Args:
     result: [seeds, episodes].
   """
-  by_seed = result.episode_return.mean(1)
-  several = len(by_seed) > 1
-  mean, ci = statistics.mean_ci95(by_seed if several else result.episode_return[0])
-  wins = result.won
+  returns, wins = np.asarray(result.episode_return), np.asarray(result.won)
+  by_seed = returns.mean(1)
+  mean, ci = statistics.mean_ci95(by_seed if len(by_seed) > 1 else returns[0])
   return {
     "return_mean": mean,
     "return_ci95": ci,

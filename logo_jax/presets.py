@@ -1,17 +1,22 @@
 """Every system spelled out as a composition of components."""
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.registry import component
+from logo_jax.registry import Component, component
 
 
-def _model_based(preset: str, **replaced) -> ExperimentConfig:
-  parts = dict(
-    model=component("model", "logo"),
-    uncertainty=component("uncertainty", "path_discrepancy"),
-    weighting=component("weighting", "confidence"),
+def _model_based(
+  preset: str,
+  model: Component | None = None,
+  uncertainty: str = "path_discrepancy",
+  weighting: str = "confidence",
+) -> ExperimentConfig:
+  return ExperimentConfig(
+    preset=preset,
     learner=component("learner", "macql"),
+    model=model or component("model", "logo"),
+    uncertainty=component("uncertainty", uncertainty),
+    weighting=component("weighting", weighting),
   )
-  return ExperimentConfig(preset=preset, **(parts | replaced))
 
 
 _PRESETS = {
@@ -32,9 +37,7 @@ _PRESETS = {
   ),
   # The same with imagined transitions drawn uniformly.
   "logo_uniform": lambda: _model_based(
-    "logo_uniform",
-    uncertainty=component("uncertainty", "none"),
-    weighting=component("weighting", "uniform"),
+    "logo_uniform", uncertainty="none", weighting="uniform"
   ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),

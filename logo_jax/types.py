@@ -96,13 +96,12 @@ class Rows(NamedTuple):
 class Statistics(NamedTuple):
   """What components may know of a dataset before they are built.
 
-  Moments, the box and the shares come from the training split; ranges from all rows.
+  Moments, with the clipping box, come from the training split; the range from all rows.
   """
 
   obs: Moments  # pooled over agents, features [O]
   state: Moments  # [S]
   reward: Moments  # []
-  termination_rate: float  # share of transitions that terminate
   return_range: tuple[float, float]  # least and largest undiscounted return-to-go
 
 

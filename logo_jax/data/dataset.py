@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.data.store import StoredDataset
-from logo_jax.ops.standardise import CONSTANT_STD, STD_FLOOR, Moments
+from logo_jax.ops.standardise import moments
 from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 
 # Shares of the episodes. The split depends on the dataset alone, never on a run's seed.
@@ -112,33 +112,22 @@ def _starts(episodes: Episodes, index: np.ndarray) -> jax.Array:
   return jnp.asarray(window_starts(_take(episodes, index), 1))
 
 
-def _moments(x: np.ndarray) -> Moments:
-  """Moments over axis 0, accumulated in float64."""
-  mean = x.mean(0, dtype=np.float64)
-  std = x.std(0, dtype=np.float64)
-  varies = std > CONSTANT_STD
-  scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
-  floats = (np.asarray(v, np.float32) for v in (mean, std, scale, x.min(0), x.max(0)))
-  return Moments(*floats, varies=np.asarray(varies))
-
-
 def _statistics(rows: Rows, episodes: Episodes, train: np.ndarray) -> Statistics:
   inside = np.zeros(len(rows.reward), bool)
   for first, last in zip(*_take(episodes, train), strict=True):
     inside[first : last + 1] = True
   is_start = np.ones(len(rows.reward), bool)
   is_start[episodes.last] = False
-  reward, discount = np.asarray(rows.reward), np.asarray(rows.discount)
+  reward = np.asarray(rows.reward)
   obs = np.asarray(rows.obs)[inside]
   to_go = [
     np.cumsum(reward[first:last][::-1])
     for first, last in zip(episodes.first, episodes.last, strict=True)
   ]
   return Statistics(
-    obs=_moments(obs.reshape(-1, obs.shape[-1])),
-    state=_moments(np.asarray(rows.state)[inside]),
-    reward=_moments(reward[inside & is_start]),
-    termination_rate=float(np.mean(discount[inside & is_start] == 0)),
+    obs=moments(obs.reshape(-1, obs.shape[-1])),
+    state=moments(np.asarray(rows.state)[inside]),
+    reward=moments(reward[inside & is_start]),
     return_range=(
       float(min(0.0, *(g.min() for g in to_go))),
       float(max(0.0, *(g.max() for g in to_go))),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax.networks.local_encoder import LocalEncoder
-from logo_jax.networks.mlp import MLP
+from logo_jax.networks.mlp import MLP, apply
 from logo_jax.networks.per_agent import PerAgent, per_agent
 from logo_jax.ops import gaussian
 from logo_jax.types import EnvSpec, Params
@@ -147,14 +147,14 @@ class LocalToGlobal:
   ) -> tuple[jax.Array, jax.Array]:
     """R_d: the next state [*b, S] and the reward [*b] from the joint observation."""
     x = self._deduce_input(z_next_obs, z)
-    out = self._modules.deduce.apply(params["deduce"], x)
+    out = apply(self._modules.deduce, params["deduce"], x)
     if self._sizes.deduce_from_obs_alone:
       return out[..., :-1], out[..., -1]
-    return z.state + out, self._modules.reward.apply(params["reward"], x)[..., 0]
+    return z.state + out, apply(self._modules.reward, params["reward"], x)[..., 0]
 
   def auxiliary(self, params: Params, z: Step) -> tuple[jax.Array, jax.Array]:
     """E_ps: mean and log-variance of (next state, reward), [*b, S + 1]."""
-    out = self._modules.auxiliary.apply(params["auxiliary"], self._joint_input(z))
+    out = apply(self._modules.auxiliary, params["auxiliary"], self._joint_input(z))
     increment, log_var = _mean_and_log_var(out)
     return increment + _join(z.state, jnp.zeros_like(z.state[..., :1])), log_var
 
@@ -170,7 +170,7 @@ class LocalToGlobal:
   ) -> tuple[jax.Array, jax.Array]:
     """E_d: mean and log-variance of the joint observation, each [*b, N, O]."""
     x = _join(z_state, z_reward[..., None])
-    out = self._modules.encode.apply(params["encode"], x)
+    out = apply(self._modules.encode, params["encode"], x)
     shape = (self._spec.num_agents, 2 * self._spec.obs_dim)
     return _mean_and_log_var(out.reshape(*out.shape[:-1], *shape))
 
@@ -183,4 +183,4 @@ class LocalToGlobal:
   ) -> jax.Array:
     """Whether the step ends the episode, [*b]."""
     x = self._termination_input(z_next_state, z)
-    return self._modules.termination.apply(params["termination"], x)[..., 0]
+    return apply(self._modules.termination, params["termination"], x)[..., 0]

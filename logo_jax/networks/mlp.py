@@ -6,6 +6,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from logo_jax.types import Params
+
 
 class MLP(nn.Module):
   """Dense layers with ReLU between them and a linear last layer.
@@ -21,3 +23,8 @@ class MLP(nn.Module):
     for size in self.features[:-1]:
       x = nn.relu(nn.Dense(size, dtype=self.dtype)(x))
     return nn.Dense(self.features[-1], dtype=self.dtype)(x).astype("float32")
+
+
+def apply(module: nn.Module, params: Params, x: jax.Array) -> Any:
+  """`module.apply` without mutable collections, of which we have none."""
+  return module.apply(params, x)

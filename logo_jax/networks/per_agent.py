@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from logo_jax.networks.mlp import apply
 from logo_jax.types import Params
 
 
@@ -39,10 +40,13 @@ def per_agent(module: nn.Module, num_agents: int, share: bool) -> PerAgent:
 
     return PerAgent(
       init=lambda key, x: module.init(key, with_identity(x)),
-      apply=lambda params, x: module.apply(params, with_identity(x)),
+      apply=lambda params, x: apply(module, params, with_identity(x)),
     )
 
   def init(key: jax.Array, x: jax.Array) -> Params:
     return jax.vmap(module.init, (0, -2))(jax.random.split(key, num_agents), x)
 
-  return PerAgent(init=init, apply=jax.vmap(module.apply, (0, -2), -2))
+  def apply_each(params: Params, x: jax.Array) -> jax.Array:
+    return jax.vmap(lambda p, own: apply(module, p, own), (0, -2), -2)(params, x)
+
+  return PerAgent(init=init, apply=apply_each)

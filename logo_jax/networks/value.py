@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax.networks.mixer import HyperMixer
-from logo_jax.networks.mlp import MLP
+from logo_jax.networks.mlp import MLP, apply
 from logo_jax.networks.per_agent import PerAgent, per_agent
 from logo_jax.ops.mixing import MixerWeights, monotonic_mix
 from logo_jax.ops.standardise import standardise
@@ -47,17 +47,13 @@ class MixedValue(NamedTuple):
 
     def one(params: Params):
       utilities = self.utility.apply(params["utility"], z_obs)
-      return utilities, self.mixer.apply(params["mixer"], z_state)
+      return utilities, apply(self.mixer, params["mixer"], z_state)
 
     return jax.vmap(one)(params)
 
 
 def mix(chosen: jax.Array, weights: MixerWeights) -> jax.Array:
-  """`monotonic_mix` over all leading axes: [*b, N] to [*b].
-
-  Extra trailing batch axes of `chosen` before N (several joint actions per state) are
-  matched by `broadcast_weights`.
-  """
+  """`monotonic_mix` over all leading axes, which `weights` share: [*b, N] to [*b]."""
   fn = monotonic_mix
   for _ in range(chosen.ndim - 1):
     fn = jax.vmap(fn)

@@ -46,7 +46,7 @@ def log_prob(
   logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], action: Int[Array, "*b"]
 ) -> Float[Array, "*b"]:
   """log pi(action), over legal actions."""
-  return distribution(logits, legal).log_prob(action)
+  return jnp.asarray(distribution(logits, legal).log_prob(action))
 
 
 def sample_straight_through(

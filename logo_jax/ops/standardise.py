@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+import numpy as np
 
 
 class Moments(NamedTuple):
@@ -23,6 +24,23 @@ class Moments(NamedTuple):
 
 STD_FLOOR = 0.05
 CONSTANT_STD = 1e-6  # below: the feature does not vary
+
+
+def moments(x: np.ndarray) -> Moments:
+  """Statistics over axis 0 of host data, accumulated in float64.
+
+  Args:
+    x: [rows, *features].
+
+  Returns:
+    float32 moments of shape [*features].
+  """
+  mean = x.mean(0, dtype=np.float64)
+  std = x.std(0, dtype=np.float64)
+  varies = std > CONSTANT_STD
+  scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
+  floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, x.min(0), x.max(0)))
+  return Moments(*floats, varies=jnp.asarray(varies))
 
 
 def standardise(x: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:

@@ -1,10 +1,11 @@
 """Figures as PNG files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from logo_jax import files
 
@@ -15,7 +16,7 @@ _LINES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _GREY = "#555555"
 
-Curve = tuple[Sequence[float], Sequence[float], Sequence[float] | None]
+Curve = tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 
 def learning_curves(

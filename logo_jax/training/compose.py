@@ -1,7 +1,7 @@
 """Puts components together and refuses what cannot work, before anything is traced."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from logo_jax import registry
 from logo_jax.config import ExperimentConfig
@@ -62,25 +62,26 @@ def compose(
 def _imagination(
   config: ExperimentConfig, spec: EnvSpec, statistics: Statistics
 ) -> Imagination | None:
-  parts = {kind: getattr(config, kind) for kind in ("uncertainty", "weighting")}
+  chosen = {kind: getattr(config, kind) for kind in ("uncertainty", "weighting")}
   if config.model is None:
-    for kind, part in parts.items():
+    for kind, part in chosen.items():
       if part is not None:
         raise ValueError(f"{kind}.name: {part.name!r} needs a model, but model is None")
     return None
-  for kind, part in parts.items():
+  for kind, part in chosen.items():
     if part is None:
       allowed = ", ".join(registry.names(kind))
       raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
   model = registry.make("model", config.model, spec, statistics)
-  uncertainty = registry.make("uncertainty", config.uncertainty)
+  uncertainty = registry.make("uncertainty", chosen["uncertainty"])
   if model.num_views < uncertainty.min_views:
     raise ValueError(
-      f"uncertainty.name: {config.uncertainty.name!r} needs a model with at least "
+      f"uncertainty.name: {chosen['uncertainty'].name!r} needs a model with at least "
       f"{uncertainty.min_views} views; model.name {config.model.name!r} has "
       f"{model.num_views}"
     )
-  return Imagination(model, uncertainty, registry.make("weighting", config.weighting))
+  weighting = registry.make("weighting", chosen["weighting"])
+  return Imagination(model, uncertainty, weighting)
 
 
 def check_budget(config: ExperimentConfig) -> None:
@@ -160,8 +161,8 @@ def _check_multiples(config: ExperimentConfig) -> None:
       )
 
 
-def _field(config: ExperimentConfig, name: str):
-  value: object = config
+def _field(config: ExperimentConfig, name: str) -> Any:
+  value: Any = config
   for part in name.split("."):
     value = getattr(value, part)
   return value

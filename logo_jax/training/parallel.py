@@ -16,6 +16,8 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from logo_jax.replay.ring import Ring
+
 SEEDS = "seeds"
 BATCH = "batch"
 
@@ -62,8 +64,8 @@ def specs(state: Any) -> Any:
   of which each device keeps its own.
   """
   by_seed = jax.tree.map(lambda _: P(SEEDS), state)
-  ring = getattr(state, "ring", ())
-  if ring == ():
+  ring = getattr(state, "ring", None)
+  if not isinstance(ring, Ring):
     return by_seed
   content = jax.tree.map(lambda _: P(SEEDS, BATCH), ring.content)
   return by_seed._replace(ring=by_seed.ring._replace(content=content))

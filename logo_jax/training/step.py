@@ -70,7 +70,7 @@ def make_train(
 
 class _TrainStep:
   def __init__(self, system: System, config: ExperimentConfig, axis_name: str | None):
-    self._system = system
+    self._learner, self._imagination = system
     self._config = config
     self._axis = axis_name
     self._batch_size = config.batch_size // config.data_parallel
@@ -78,10 +78,10 @@ class _TrainStep:
 
   def init(self, key: jax.Array, model_params: Params, data: Dataset) -> TrainState:
     k_learner, k_calibrate, k_steps = jax.random.split(key, 3)
-    learner = self._system.learner.init(k_learner)
+    learner = self._learner.init(k_learner)
     uncertainty, ring = (), ()
-    if self._system.imagination is not None:
-      model, scorer, _ = self._system.imagination
+    if self._imagination is not None:
+      model, scorer, _ = self._imagination
       num = min(_CALIBRATION_ROWS, data.select.shape[0])
       index = jnp.linspace(0, data.select.shape[0] - 1, num).astype(jnp.int32)
       held_out = transitions(data.rows, data.select[index])
@@ -96,7 +96,7 @@ class _TrainStep:
     k_collect, k_updates = jax.random.split(key)
     collected: Metrics = {}
     source = None
-    if self._system.imagination is not None:
+    if self._imagination is not None:
       k_collect = shard_key(k_collect, self._axis)
       state, source, collected = self._write(state, data, k_collect)
 
@@ -105,7 +105,7 @@ class _TrainStep:
       k_batch, k_update = jax.random.split(shard_key(key, self._axis))
       keys = (k_coin, k_batch)
       batch = self._batch(data, state.uncertainty, source, keys)
-      return self._system.learner.update(learner, batch, k_update)
+      return self._learner.update(learner, batch, k_update)
 
     interval = self._config.collect_interval
     learner, metrics = jax.lax.scan(update, state.learner, jnp.arange(interval))
@@ -118,13 +118,15 @@ class _TrainStep:
   def _collect(self, params, data: Dataset, key: jax.Array) -> ring_lib.Collection:
     k_starts, k_roll = jax.random.split(key)
     starts = self._draw_real(data, self._num_starts, k_starts)
-    imagination, act = self._system.imagination, self._system.learner.act
-    return imagine(imagination, act, params, starts, self._config.horizon, k_roll)
+    assert self._imagination is not None
+    act, horizon = self._learner.act, self._config.horizon
+    return imagine(self._imagination, act, params, starts, horizon, k_roll)
 
   def _write(self, state: TrainState, data: Dataset, key: jax.Array):
+    assert self._imagination is not None and isinstance(state.ring, Ring)
     params = (state.model, state.uncertainty, state.learner.params)
     ring = ring_lib.write(state.ring, self._collect(params, data, key))
-    _, uncertainty, weighting = self._system.imagination
+    _, uncertainty, weighting = self._imagination
     u = uncertainty.calibrate(state.uncertainty, ring.content.score)
     valid = ring.content.valid
     log_weight = jnp.where(valid, weighting.log_weight(u), -jnp.inf)
@@ -149,7 +151,8 @@ class _TrainStep:
   def _draw_imagined(
     self, source: _Source, uncertainty_params: Params, num: int, key: jax.Array
   ) -> Transition:
-    _, uncertainty, weighting = self._system.imagination
+    assert self._imagination is not None
+    _, uncertainty, weighting = self._imagination
     index = sampling.sample(source.blocks, num, key)
     content = source.ring.content
     u = uncertainty.calibrate(uncertainty_params, content.score[index])

@@ -141,7 +141,8 @@ class _Logo:
       "auxiliary": self._auxiliary_loss(params, z_state, z_reward, z),
       **self._head_losses(params, mean, z, t),
     }
-    return sum(losses.values()), {f"model/{k}_loss": v for k, v in losses.items()}
+    total = jnp.stack(list(losses.values())).sum()
+    return total, {f"model/{k}_loss": v for k, v in losses.items()}
 
   def _nll(self, target, mean, log_var, moments) -> jax.Array:
     nll = gaussian.negative_log_likelihood(target, mean, log_var)

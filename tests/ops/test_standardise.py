@@ -28,3 +28,15 @@ def test_varying_mean_leaves_constant_features_out():
   assert ops.varying_mean(x, MOMENTS) == 2.0
   scalar = ops.Moments(*(jnp.float32(1) for _ in range(5)), varies=jnp.array(True))
   assert ops.varying_mean(jnp.array([1.0, 2.0]), scalar) == 1.5
+
+
+def test_moments_by_hand():
+  x = np.array([[0.0, 3.0, 0.0], [2.0, 3.0, 0.0], [4.0, 3.0, 0.03]], np.float32)
+  m = ops.moments(x)
+  np.testing.assert_allclose(m.mean, [2.0, 3.0, 0.01], rtol=1e-6)
+  std = [np.sqrt(8 / 3), 0.0, 0.03 * np.sqrt(2) / 3]
+  np.testing.assert_allclose(m.std, std, rtol=1e-6)
+  # A constant feature has scale 1; a rare one is floored.
+  np.testing.assert_allclose(m.scale, [std[0], 1.0, 0.05], rtol=1e-6)
+  np.testing.assert_array_equal(m.varies, [True, False, True])
+  np.testing.assert_array_equal(m.low, [0.0, 3.0, 0.0])

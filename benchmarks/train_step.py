@@ -1,0 +1,154 @@
+"""Throughput of the two compiled steps, beside the machine's own matrix products.
+
+Measures updates per second of the model fit and of the learner's update at the sizes
+of the paper, after compilation, several times over, and the floating-point operations
+that XLA counts for them. The share of the machine is relative to the rate of a large
+matrix product measured in the same process. Prints JSON.
+
+Example: python benchmarks/train_step.py --preset=logo --out=bench.json
+"""
+
+from collections.abc import Callable
+import dataclasses
+import json
+import statistics
+import time
+from typing import Any
+
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax import cli, experiment, files, presets
+from logo_jax.training import parallel
+from logo_jax.training.compose import compose
+from logo_jax.training.fit_model import make_fit
+from logo_jax.training.step import make_train
+
+_PRESET = flags.DEFINE_string("preset", "logo", "Which system.")
+_DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Which data.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
+_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Runs side by side.", 1)
+_STEPS = flags.DEFINE_integer("steps", 250, "Updates per compiled call.", 1)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Timed calls, after one to compile.", 1)
+_OUT = flags.DEFINE_string("out", None, "Where to write the JSON, beside printing it.")
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  config = presets.get(_PRESET.value)
+  config = dataclasses.replace(
+    config,
+    dataset=_DATASET.value,
+    data_dir=_DATA_DIR.value,
+    num_seeds=_SEEDS.value,
+    collect_interval=_STEPS.value,
+    fit=dataclasses.replace(config.fit, updates=_STEPS.value, interval=_STEPS.value),
+  )
+  loaded = experiment.load_dataset(config)
+  system = compose(config, loaded.spec, loaded.statistics)
+  mesh = parallel.make_mesh(config.num_seeds, 1)
+  data = parallel.replicate(loaded.data, mesh)
+  keys = jax.vmap(jax.random.key)(jnp.arange(config.num_seeds))
+  report: dict[str, Any] = {
+    "preset": config.preset,
+    "device": f"{experiment.device_name()} x{mesh.size}",
+    "jax": jax.__version__,
+    "num_seeds": config.num_seeds,
+    "batch_size": config.batch_size,
+    "matmul_gflops": _matmul_gflops(),
+  }
+  peak = report["matmul_gflops"]
+  model_params: Any = ()
+  if system.imagination is not None:
+    fit = make_fit(system.imagination.model, config.fit)
+    state = parallel.map_init(fit.init, mesh, keys, shared=data)
+    model_params = jax.tree.map(jnp.copy, state.params)
+    report["fit_model"] = _measure(fit.chunk, mesh, state, data, peak)
+  train = make_train(system, config)
+  fold = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+  state = parallel.map_init(train.init, mesh, fold, model_params, shared=data)
+  report["train"] = _measure(train.chunk, mesh, state, data, peak)
+  print(json.dumps(report, indent=2))
+  if _OUT.value:
+    files.write_json(_OUT.value, report)
+
+
+def _measure(
+  fn: Callable[..., Any], mesh: Any, state: Any, data: Any, peak: float
+) -> dict[str, Any]:
+  """Compiles a chunk, then times it; a chunk is `steps` updates of every seed."""
+  traces = 0
+
+  def counted(state, data):
+    nonlocal traces
+    traces += 1
+    return fn(state, data)
+
+  chunk = parallel.map_chunk(counted, mesh, state)
+  start = time.perf_counter()
+  state, _ = jax.block_until_ready(chunk(state, data))
+  first = time.perf_counter() - start
+  seconds = []
+  for _ in range(_REPEATS.value):
+    start = time.perf_counter()
+    state, _ = jax.block_until_ready(chunk(state, data))
+    seconds.append(time.perf_counter() - start)
+  updates = _STEPS.value * _SEEDS.value
+  rates = [updates / s for s in seconds]
+  gflop = _gflop_per_update(fn, state, data)
+  rate = statistics.median(rates)
+  return {
+    "updates_per_second": rate,
+    "updates_per_second_range": [min(rates), max(rates)],
+    "gflop_per_update": gflop,
+    "share_of_matmul_rate": rate * gflop / peak,
+    "compile_seconds": first - statistics.median(seconds),
+    "traces": traces,
+  }
+
+
+def _gflop_per_update(fn: Callable[..., Any], state: Any, data: Any) -> float:
+  """Multiply-adds of matrix products, counted in the traced program, times two."""
+  one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+  jaxpr = jax.make_jaxpr(fn)(one, data)
+  return _dot_flops(jaxpr.jaxpr) / _STEPS.value / 1e9
+
+
+def _dot_flops(jaxpr: Any) -> float:
+  total = 0.0
+  for eqn in jaxpr.eqns:
+    if eqn.primitive.name == "dot_general":
+      (contract, _), _ = eqn.params["dimension_numbers"]
+      shape = eqn.invars[0].aval.shape
+      depth = np.prod([shape[i] for i in contract], initial=1)
+      total += 2 * depth * np.prod(eqn.outvars[0].aval.shape, initial=1)
+    repeats = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
+    for value in eqn.params.values():
+      inner = getattr(value, "jaxpr", value)
+      if hasattr(inner, "eqns"):
+        total += repeats * _dot_flops(inner)
+  return float(total)
+
+
+def _matmul_gflops() -> float:
+  """The best rate of several chains of large float32 products."""
+  size, chain = (4096, 50) if jax.default_backend() != "cpu" else (1024, 10)
+  x = jax.random.normal(jax.random.key(0), (size, size)) / size**0.5
+
+  @jax.jit
+  def run(x):
+    return jax.lax.fori_loop(0, chain, lambda _, y: y @ x, x)
+
+  jax.block_until_ready(run(x))
+  best = float("inf")
+  for _ in range(5):
+    start = time.perf_counter()
+    jax.block_until_ready(run(x))
+    best = min(best, time.perf_counter() - start)
+  return 2 * size**3 * chain / best / 1e9
+
+
+if __name__ == "__main__":
+  cli.run(main)
