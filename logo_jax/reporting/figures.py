@@ -61,7 +61,7 @@ def _check(curves: Mapping[str, Curve]) -> None:
   if not curves:
     raise ValueError("curves: none are given; a figure needs at least one")
   for name, parts in curves.items():
-    lengths = [len(part) for part in parts if part is not None]
+    lengths = [np.size(part) for part in parts if part is not None]
     if len(set(lengths)) != 1:
       raise ValueError(f"curve {name!r}: lengths {lengths} are not allowed; make equal")
 

@@ -1,0 +1,118 @@
+"""What every entry of the registries must do; a new component is tested by its name."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from logo_jax import registry
+from logo_jax.data.dataset import transitions
+from logo_jax.types import Batch, LearnerContext
+from tests import toys
+
+ROWS = 24
+
+
+@pytest.fixture(scope="module")
+def loaded():
+  return toys.load_corridor(60)
+
+
+@pytest.fixture(scope="module")
+def batch(loaded):
+  t = transitions(loaded.data.rows, loaded.data.train[:ROWS])
+  return Batch(t, jnp.ones(ROWS), jnp.ones(ROWS, bool))
+
+
+def _make(kind, name, *args):
+  config = registry.module(kind, name).Config
+  fields = {"hidden_size": 16} if "hidden_size" in config.__dataclass_fields__ else {}
+  return registry.make(kind, registry.component(kind, name, **fields), *args)
+
+
+def _same_shapes(tree, shapes):
+  jax.tree.map(
+    lambda x, s: _equal((x.shape, x.dtype), (s.shape, s.dtype)), tree, shapes
+  )
+
+
+def _equal(x, y):
+  assert x == y
+
+
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_world_models(loaded, batch, name):
+  model = _make("model", name, loaded.spec, loaded.statistics)
+  key, t = jax.random.key(0), batch.transition
+  params = model.init(jax.random.key(1))
+  # Shapes of a prediction, for any leading axes.
+  latent = jax.eval_shape(model.start, params, t, key)
+  new, p = jax.eval_shape(model.step, params, latent, t.action, key)
+  _same_shapes(new, latent)
+  assert p.mean.shape == p.std.shape == (ROWS, model.num_views, p.mean.shape[-1])
+  wanted = (t.next_obs, t.next_state, t.reward, t.discount, t.next_legal)
+  _same_shapes(p[:5], wanted)
+  # Finite gradients, different seeds, permutation of the batch.
+  (loss, _), grads = jax.jit(jax.value_and_grad(model.loss, has_aux=True))(
+    params, t, key
+  )
+  assert np.isfinite(loss)
+  assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+  other = model.init(jax.random.key(2))
+  leaves = zip(jax.tree.leaves(params), jax.tree.leaves(other), strict=True)
+  assert any((x != y).any() for x, y in leaves)
+  backwards = jax.tree.map(lambda x: x[::-1], t)
+  loss_backwards = model.loss(params, backwards, jax.random.key(0))[0]
+  np.testing.assert_allclose(loss, loss_backwards, rtol=1e-4)
+  assert all(np.isfinite(v) for v in model.diagnose(params, t).values())
+
+
+@pytest.mark.parametrize("name", registry.names("uncertainty"))
+def test_uncertainties(loaded, batch, name):
+  model = _make("model", "logo", loaded.spec, loaded.statistics)
+  uncertainty = _make("uncertainty", name)
+  assert uncertainty.min_views <= model.num_views
+  params = model.init(jax.random.key(0))
+  t = batch.transition
+  scorer = uncertainty.init(model, params, t, jax.random.key(1))
+  latent = model.start(params, t, jax.random.key(2))
+  _, p = model.step(params, latent, t.action, jax.random.key(3))
+  score = uncertainty.score(scorer, t, p)
+  assert score.shape == (ROWS,) and (score >= 0).all()
+  calibrated = uncertainty.calibrate(scorer, score)
+  assert (calibrated >= 0).all() and np.isfinite(calibrated).all()
+  assert uncertainty.accumulate(jnp.zeros(ROWS), score).shape == (ROWS,)
+
+
+@pytest.mark.parametrize("name", registry.names("weighting"))
+def test_weightings(batch, name):
+  weighting = _make("weighting", name)
+  u = jnp.linspace(0.0, 10.0, ROWS)
+  log_weight = weighting.log_weight(u)
+  assert np.isfinite(log_weight).all()
+  assert (np.diff(log_weight) <= 0).all()  # more uncertain never weighs more
+  stored, valid = weighting.on_store(batch.transition, u)
+  assert valid.shape == (ROWS,) and valid.dtype == bool
+  _same_shapes(stored, batch.transition)
+  _same_shapes(weighting.on_sample(batch.transition, u), batch.transition)
+
+
+@pytest.mark.parametrize("name", registry.names("learner"))
+def test_learners(loaded, batch, name):
+  context = LearnerContext(loaded.spec, loaded.statistics, optax.adam)
+  learner = _make("learner", name, context)
+  state = learner.init(jax.random.key(0))
+  update = jax.jit(learner.update)
+  new, metrics = update(state, batch, jax.random.key(1))
+  _same_shapes(new, state)  # so that it can be scanned and donated
+  assert all(np.isfinite(v).all() for v in metrics.values())
+  assert all(k.startswith("learner/") for k in metrics)
+  assert int(new.step) == 1
+  again, _ = update(state, batch, jax.random.key(1))
+  jax.tree.map(np.testing.assert_array_equal, new.params, again.params)
+  t = batch.transition
+  for greedy in (False, True):
+    action = learner.act(new.params, t.obs, t.legal, jax.random.key(4), greedy=greedy)
+    assert action.shape == t.action.shape and action.dtype == jnp.int32
+    assert np.take_along_axis(np.asarray(t.legal), action[..., None], -1).all()
