@@ -18,7 +18,7 @@ class FitConfig:
   batch_size: int = 128  # transitions
   learning_rate: float = 1e-3  # Adam, falling to 0 along a cosine
   interval: int = 500  # steps between evaluations on the selection split
-  patience: int = 6  # evaluations without a better selection loss before stopping
+  patience: int = 6  # evaluations without a better selection error
 
 
 @dataclasses.dataclass(frozen=True)

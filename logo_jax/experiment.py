@@ -162,24 +162,34 @@ def restore(
 def summarise(result: EpisodeResult) -> dict[str, Any]:
   """Means with 95% intervals.
 
-  With several seeds the interval of the mean is over the seeds' means (Student's t);
-  with one it is over its episodes.
+  With several seeds the intervals are over the seeds' means (Student's t); with one
+  they are over its episodes (Student's t, and Wilson's for the win rate).
 
   Args:
     result: [seeds, episodes].
+
+  Returns:
+    `return_ci95` is a half width, `win_rate_ci95` the two ends.
   """
   returns, wins = np.asarray(result.episode_return), np.asarray(result.won)
-  by_seed = returns.mean(1)
-  mean, ci = statistics.mean_ci95(by_seed if len(by_seed) > 1 else returns[0])
+  by_seed, wins_by_seed = returns.mean(1), wins.mean(1)
+  if len(by_seed) > 1:
+    mean, ci = statistics.mean_ci95(by_seed)
+    rate, half = statistics.mean_ci95(wins_by_seed)
+    ends = (max(0.0, rate - half), min(1.0, rate + half))
+  else:
+    mean, ci = statistics.mean_ci95(returns[0])
+    ends = statistics.proportion_ci95(int(wins.sum()), wins.size)
   return {
     "return_mean": mean,
     "return_ci95": ci,
     "win_rate": float(wins.mean()),
-    "win_rate_ci95": list(statistics.proportion_ci95(int(wins.sum()), wins.size)),
-    "length_mean": float(result.length.mean()),
+    "win_rate_ci95": list(ends),
+    "ci95_over": "seeds" if len(by_seed) > 1 else "episodes",
+    "length_mean": float(np.mean(result.length)),
     "episodes": int(wins.size),
     "return_by_seed": [float(x) for x in by_seed],
-    "win_rate_by_seed": [float(x) for x in wins.mean(1)],
+    "win_rate_by_seed": [float(x) for x in wins_by_seed],
   }
 
 

@@ -128,6 +128,7 @@ class Batch(NamedTuple):
   transition: Transition
   weight: Float[Array, "*b"]
   real: Bool[Array, "*b"]  # from the dataset (True) or imagined (False)
+  real_share: Float[Array, ""]  # expected share of real rows, over all batches
 
 
 class Prediction(NamedTuple):
@@ -154,6 +155,8 @@ class WorldModel(NamedTuple):
   init: Callable[[jax.Array], Params]
   # Transitions with axes [B, window, ...], or [B, ...] for window 1.
   loss: Callable[[Params, Transition, jax.Array], tuple[jax.Array, Metrics]]
+  # The error of what rollouts use, lower is better: early stopping selects by it.
+  validate: Callable[[Params, Transition, jax.Array], jax.Array]
   start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
   diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data

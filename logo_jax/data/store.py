@@ -82,6 +82,11 @@ def write(
       np.save(partial / f"{name}.npy", array, allow_pickle=False)
     (partial / CARD).write_text(text)
     partial.rename(folder)
+  except OSError:
+    shutil.rmtree(partial, ignore_errors=True)
+    if not folder.exists():
+      raise
+    return write(folder, rows, episode_start, card)  # another process was quicker
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     raise

@@ -71,8 +71,8 @@ def _one_step(
   index: jax.Array,
 ) -> Metrics:
   t = transitions(data.rows, index)
-  key = jax.random.key(0)
-  _, p = model.step(params, model.start(params, t, key), t.action, key)
+  k_start, k_step = jax.random.split(jax.random.key(0))
+  _, p = model.step(params, model.start(params, t, k_start), t.action, k_step)
   ended, said_ended = t.discount == 0, p.discount < 0.5
   return {
     "state_rmse": rmse(p.state, t.next_state, statistics.state),
@@ -81,7 +81,7 @@ def _one_step(
     "obs_rmse_persistence": rmse(t.obs, t.next_obs, statistics.obs),
     "reward_r2": r_squared(t.reward, p.reward),
     "legal_accuracy": jnp.mean(p.legal == t.next_legal),
-    "termination_recall": (ended & said_ended).sum() / jnp.maximum(ended.sum(), 1),
+    "termination_recall": (ended & said_ended).sum() / ended.sum(),  # NaN: none ended
     "termination_false_alarms": (~ended & said_ended).sum()
     / jnp.maximum((~ended).sum(), 1),
     **model.diagnose(params, t),
@@ -98,14 +98,14 @@ def _open_loop(
 ) -> Metrics:
   first = transitions(data.rows, index)
   last = transitions(data.rows, index + steps - 1)
-  key = jax.random.key(0)
+  k_start, k_steps = jax.random.split(jax.random.key(0))
 
   def step(latent: Any, offset: jax.Array):
     action = data.rows.action[index + offset]
-    latent, p = model.step(params, latent, action, jax.random.fold_in(key, offset))
+    latent, p = model.step(params, latent, action, jax.random.fold_in(k_steps, offset))
     return latent, (p.state, p.obs)
 
-  latent = model.start(params, first, key)
+  latent = model.start(params, first, k_start)
   _, (states, all_obs) = jax.lax.scan(step, latent, jnp.arange(steps))
   return {
     "state_rmse": rmse(states[-1], last.next_state, statistics.state),

@@ -22,6 +22,7 @@ class Sizes(NamedTuple):
   deduce_from_obs_alone: bool
   local_sees_joint_action: bool
   share_local: bool
+  reconstructs: bool
   dtype: Any
 
 
@@ -107,6 +108,8 @@ class LocalToGlobal:
     }
     if self._sizes.deduce_from_obs_alone:
       del examples["reward"]
+    if not self._sizes.reconstructs:
+      del examples["reconstruct"]
     keys = jax.random.split(key, len(examples))
     return {
       name: getattr(self._modules, name).init(k, x)

@@ -25,9 +25,3 @@ def logsumexp_push_down(
   chex.assert_equal_shape([q_samples, log_prob])
   k = q_samples.shape[0]
   return jax.nn.logsumexp(q_samples - jax.lax.stop_gradient(log_prob)) - jnp.log(k)
-
-
-def mean_push_down(q_samples: Float[Array, " K"]) -> Float[Array, ""]:
-  """E_{a ~ pi} Q(s, a) from K policy samples: Eq. 10 of LOGO as printed."""
-  chex.assert_rank(q_samples, 1)
-  return jnp.mean(q_samples)

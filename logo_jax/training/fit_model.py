@@ -22,7 +22,7 @@ class FitState(NamedTuple):
 
   params: Params
   opt_state: Any
-  best_params: Params  # those of the smallest selection loss so far
+  best_params: Params  # those of the smallest selection error so far
   best_loss: Float[Array, ""]
   stale: Int[Array, ""]  # evaluations since it improved
   key: jax.Array
@@ -49,7 +49,7 @@ def make_fit(
 
   Returns:
     Pure functions; donate the state. A chunk's metrics are means over its steps, and
-    the loss on the selection split after them.
+    the error on the selection split after them.
   """
   fit = _FitStep(model, config, axis_name, config.batch_size // shards)
   return Fit(fit.init, fit.chunk)
@@ -81,21 +81,29 @@ class _FitStep:
     )
 
   def chunk(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
-    state, metrics = jax.lax.scan(
+    new, metrics = jax.lax.scan(
       lambda s, _: self._update(s, data), state, length=self._config.interval
     )
-    loss = self._selection_loss(state.params, data)
-    better = loss < state.best_loss
-    state = state._replace(
+    loss = self._selection_error(new.params, data)
+    better = loss < new.best_loss
+    new = new._replace(
       best_params=jax.tree.map(
-        lambda new, old: jnp.where(better, new, old), state.params, state.best_params
+        lambda x, old: jnp.where(better, x, old), new.params, new.best_params
       ),
-      best_loss=jnp.minimum(loss, state.best_loss),
-      stale=jnp.where(better, 0, state.stale + 1),
+      best_loss=jnp.minimum(loss, new.best_loss),
+      stale=jnp.where(better, 0, new.stale + 1),
     )
+    # A run that has stopped stays as it is while others beside it go on.
+    going = state.stale < self._config.patience
+    old, key = state._replace(key=()), new.key  # the key never changes
+    kept = jax.tree.map(lambda x, y: jnp.where(going, x, y), new._replace(key=()), old)
+    state = kept._replace(key=key)
     metrics = jax.tree.map(lambda x: x.mean(), metrics)
     metrics = mean_over_shards(metrics, self._axis)
-    return state, metrics | {"model/selection_loss": loss}
+    return state, metrics | {
+      "model/selection_error": loss,
+      "model/parameter_norm": optax.global_norm(new.params),
+    }
 
   def _update(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
     key = jax.random.fold_in(state.key, state.step)
@@ -109,13 +117,13 @@ class _FitStep:
     new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
     return new, metrics
 
-  def _selection_loss(self, params: Params, data: Dataset) -> jax.Array:
+  def _selection_error(self, params: Params, data: Dataset) -> jax.Array:
     """On the same transitions each time."""
 
     def one(index: jax.Array) -> jax.Array:
       k_batch, k_loss = jax.random.split(jax.random.key(index))
       batch = _draw(data, data.select, self._config.batch_size, k_batch)
-      return self._model.loss(params, batch, k_loss)[0]
+      return self._model.validate(params, batch, k_loss)
 
     return jax.lax.map(one, jnp.arange(_SELECT_BATCHES)).mean()
 

@@ -33,7 +33,7 @@ def fit_model(session: Session) -> Params | None:
     session: the experiment; resumed if its folder holds a checkpoint of this phase.
 
   Returns:
-    The parameters of the smallest selection loss with a leading axis of seeds, or None
+    The parameters of the smallest selection error with a leading axis of seeds, or None
     if the process was asked to stop.
 
   Raises:
@@ -65,7 +65,7 @@ def fit_model(session: Session) -> Params | None:
         check_finite(logged, step, "model step")
         session.folder.log(step, logged | session.seconds.as_metrics(), "model")
         checkpoints.save(step, state)
-        bar.advance(config.interval, {"loss": logged["model/selection_loss"]})
+        bar.advance(config.interval, {"error": logged["model/selection_error"]})
   return state.best_params
 
 

@@ -69,7 +69,11 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
 
 
 class Evaluator:
-  """Plays the policies of all seeds, with one program for any number of episodes."""
+  """Plays the policies of all seeds, with one program for any number of episodes.
+
+  Each seed has episodes of its own, so that an interval over seeds covers their noise;
+  a seed's episodes are the same for every system.
+  """
 
   def __init__(
     self,
@@ -79,24 +83,26 @@ class Evaluator:
     config: ExperimentConfig,
   ):
     self._config = config.evaluation
+    self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
 
-    def run(params: Params, key: jax.Array) -> EpisodeResult:
+    def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
+      params, seed = policy
+      key = jax.random.fold_in(key, seed)
       return play(env, act, params, config.evaluation.episodes, key)
 
     self._run = parallel.map_eval(run, mesh)
 
   def curve(self, params: Params) -> EpisodeResult:
     """A learning curve's point: the same episodes every time, [seeds, episodes]."""
-    key = jax.random.fold_in(jax.random.key(self._config.seed), 0)
-    return jax.device_get(self._run(params, key))
+    return self._play(params, 0)
 
   def final(self, params: Params, num_episodes: int) -> EpisodeResult:
     """Other episodes than the curve's, [seeds, num_episodes]."""
-    root = jax.random.key(self._config.seed)
     count = math.ceil(num_episodes / self._config.episodes)
-    parts = [
-      jax.device_get(self._run(params, jax.random.fold_in(root, 1 + i)))
-      for i in range(count)
-    ]
+    parts = [self._play(params, 1 + i) for i in range(count)]
     joined = jax.tree.map(lambda *x: np.concatenate(x, 1), *parts)
     return jax.tree.map(lambda x: x[:, :num_episodes], joined)
+
+  def _play(self, params: Params, group: int) -> EpisodeResult:
+    key = jax.random.fold_in(jax.random.key(self._config.seed), group)
+    return jax.device_get(self._run((params, self._seeds), key))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+import optax
 
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import transitions
@@ -110,6 +111,7 @@ class _TrainStep:
     interval = self._config.collect_interval
     learner, metrics = jax.lax.scan(update, state.learner, jnp.arange(interval))
     metrics = jax.tree.map(lambda x: x.mean(), metrics) | collected
+    metrics["learner/parameter_norm"] = optax.global_norm(learner.params)
     state = state._replace(learner=learner, step=state.step + interval)
     return state, mean_over_shards(metrics, self._axis)
 
@@ -133,12 +135,14 @@ class _TrainStep:
     blocks = sampling.block_weights(log_weight)
     mass = relative_mass(jax.nn.logsumexp(log_weight), self._axis)
     num = jnp.maximum(valid.sum(), 1)
-    clipped = valid & (log_weight <= 0)  # at the floor, P_u = 0
+    # At the floor, P_u = 0; nothing is clipped where all weigh the same.
+    clipped = valid & (log_weight <= 0) & (log_weight < log_weight.max())
     metrics = {
       "imagination/uncertainty": jnp.where(valid, u, 0).sum() / num,
       "imagination/effective_sample_size": sampling.effective_sample_size(log_weight),
       "imagination/share_clipped": clipped.sum() / num,
-      "imagination/rows": num.astype(jnp.float32),
+      # Times the devices: metrics are means over them, but each has rows of its own.
+      "imagination/rows": num * float(self._config.data_parallel),
     }
     return state._replace(ring=ring), _Source(ring, blocks, mass), metrics
 
@@ -173,24 +177,24 @@ class _TrainStep:
     k_coin, k_rows = keys
     k_real, k_imagined = jax.random.split(k_rows)
     if source is None:
-      return _batch(self._draw_real(data, size, k_real), jnp.float32(1), True)
+      return _batch(self._draw_real(data, size, k_real), 1.0, True, 1.0)
     by_coin = self._config.mix == "bernoulli"
     num_real = size if by_coin else round(share * size)
     num_imagined = size if by_coin else size - num_real
-    real = _batch(self._draw_real(data, num_real, k_real), jnp.float32(1), True)
+    share = share if by_coin else num_real / size
+    real = _batch(self._draw_real(data, num_real, k_real), 1.0, True, share)
     if num_imagined == 0:
       return real
-    imagined = _batch(
-      self._draw_imagined(source, uncertainty_params, num_imagined, k_imagined),
-      source.mass,
-      False,
-    )
-    if not by_coin:
-      return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
-    heads = jax.random.uniform(k_coin) < share
-    return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
+    t = self._draw_imagined(source, uncertainty_params, num_imagined, k_imagined)
+    imagined = _batch(t, source.mass, False, share)
+    if by_coin:
+      heads = jax.random.uniform(k_coin) < share
+      return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
+    rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real[:3], imagined[:3])
+    return Batch(*rows, real.real_share)
 
 
-def _batch(t: Transition, weight: jax.Array, real: bool) -> Batch:
+def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:
   shape = t.reward.shape
-  return Batch(t, jnp.broadcast_to(weight, shape), jnp.full(shape, real))
+  weights = jnp.broadcast_to(jnp.asarray(weight, jnp.float32), shape)
+  return Batch(t, weights, jnp.full(shape, real), jnp.float32(share))

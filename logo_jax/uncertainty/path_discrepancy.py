@@ -44,8 +44,9 @@ def make(config: Config) -> Uncertainty:
   def init(
     model: WorldModel, model_params: Params, held_out: Transition, key: jax.Array
   ) -> Params:
-    latent = model.start(model_params, held_out, key)
-    _, prediction = model.step(model_params, latent, held_out.action, key)
+    k_start, k_step = jax.random.split(key)
+    latent = model.start(model_params, held_out, k_start)
+    _, prediction = model.step(model_params, latent, held_out.action, k_step)
     return jnp.quantile(discrepancy(prediction.mean), config.quantile)
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:

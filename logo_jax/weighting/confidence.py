@@ -21,7 +21,9 @@ class Config:
   """The constants of P_u; the paper gives no value."""
 
   clip: float = 5.0  # C, in calibrated units of u (1 = 95% quantile of held-out data)
-  temperature: float = 1.0  # w ~ exp(P_u / temperature); smaller is sharper
+  # w ~ exp(P_u / temperature). At 1, as printed, calibrated u is so narrow that weights
+  # differ little (effective sample size 0.96 on smax/2s3z/medium-replay; at 0.2, 0.5).
+  temperature: float = 0.2
 
 
 def confidence(u: Float[Array, "*b"], clip: float) -> Float[Array, "*b"]:

@@ -95,6 +95,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     deduce_from_obs_alone=config.deduce_input == "obs",
     local_sees_joint_action=config.local_action == "joint",
     share_local=config.share_local,
+    reconstructs=config.reconstruct_weight > 0,
     dtype=config.compute_dtype,
   )
   model = _Logo(config, spec, statistics, LocalToGlobal(sizes, spec))
@@ -103,6 +104,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     window=1,
     init=model.nets.init,
     loss=model.loss,
+    validate=model.validate,
     start=lambda params, transition, key: Latent(transition.obs, transition.state),
     step=model.step,
     diagnose=model.diagnose,
@@ -135,14 +137,37 @@ class _Logo:
     mean, log_var = self.nets.predict(params, z)
     losses = {
       "predict": self._nll(z_obs, mean, log_var, self.statistics.obs),
-      "reconstruct": self.config.reconstruct_weight
-      * self._reconstruct_loss(params, mean, z),
       **self._deductive_losses(params, (z_obs, z_state, z_reward), mean, z),
       "auxiliary": self._auxiliary_loss(params, z_state, z_reward, z),
       **self._head_losses(params, mean, z, t),
     }
+    if self.config.reconstruct_weight:
+      error = self._reconstruct_loss(params, mean, z)
+      losses["reconstruct"] = self.config.reconstruct_weight * error
     total = jnp.stack(list(losses.values())).sum()
     return total, {f"model/{k}_loss": v for k, v in losses.items()}
+
+  def validate(self, params: Params, t: Transition, key: jax.Array) -> jax.Array:
+    """Squared errors and cross entropies of what a rollout reads, summed.
+
+    The training loss would not do: weighted likelihoods are no proper score, and the
+    reconstructions and the auxiliary path do not enter a rollout.
+    """
+    del key
+    z = self._standardise(t.obs, t.state, t.action)
+    mean, _ = self.nets.predict(params, z)
+    state, reward = self.nets.deduce(params, mean, z)
+    s = self.statistics
+    state_error = (standardise(t.next_state, s.state) - state) ** 2
+    reward_error = (standardise(t.reward, s.reward) - reward) ** 2
+    heads = self._head_losses(params, mean, z, t)
+    return (
+      varying_mean((standardise(t.next_obs, s.obs) - mean) ** 2, s.obs)
+      + varying_mean(state_error, s.state)
+      + self.config.reward_weight * jnp.mean(reward_error)
+      + heads["legal"]
+      + heads["termination"]
+    )
 
   def _nll(self, target, mean, log_var, moments) -> jax.Array:
     nll = gaussian.negative_log_likelihood(target, mean, log_var)
@@ -240,7 +265,9 @@ class _Logo:
 
     def reward_r2(z_next_obs):
       _, reward = self.nets.deduce(params, z_next_obs, z)
-      return 1.0 - jnp.mean((z_reward - reward) ** 2) / jnp.var(z_reward)
+      return 1.0 - jnp.mean((z_reward - reward) ** 2) / jnp.maximum(
+        jnp.var(z_reward), 1e-12
+      )
 
     predicted = reward_r2(self.nets.predict(params, z)[0])
     true = reward_r2(standardise(t.next_obs, self.statistics.obs))

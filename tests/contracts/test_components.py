@@ -22,7 +22,7 @@ def loaded():
 @pytest.fixture(scope="module")
 def batch(loaded):
   t = transitions(loaded.data.rows, loaded.data.train[:ROWS])
-  return Batch(t, jnp.ones(ROWS), jnp.ones(ROWS, bool))
+  return Batch(t, jnp.ones(ROWS), jnp.ones(ROWS, bool), jnp.float32(1))
 
 
 def _make(kind, name, *args):

@@ -23,7 +23,7 @@ def _context(loaded, optimizer=optax.adam):
 def _batch(loaded, size, key, real=True):
   index = jax.random.randint(key, (size,), 0, loaded.data.starts.shape[0])
   t = transitions(loaded.data.rows, loaded.data.starts[index])
-  return Batch(t, jnp.ones(size), jnp.full(size, real))
+  return Batch(t, jnp.ones(size), jnp.full(size, real), jnp.float32(1))
 
 
 def _train(learner, loaded, updates, size=64):
@@ -120,7 +120,7 @@ def test_imagined_rows_and_the_conservative_term(game, on):
   learner = macql.make(config, _context(game))
   state = learner.init(jax.random.key(0))
   real = _batch(game, 64, jax.random.key(1))
-  mixed = real._replace(real=jnp.arange(64) < 32)
+  mixed = real._replace(real=jnp.arange(64) < 32, real_share=jnp.float32(0.5))
   other = mixed.transition.action.at[32:].set(1 - mixed.transition.action[32:])
   changed = mixed._replace(transition=mixed.transition._replace(action=other))
   gaps = [

@@ -21,11 +21,6 @@ class CqlTest(parameterized.TestCase):
     value = self.variant(cql.logsumexp_push_down)(jnp.array([7.0]), jnp.zeros(1))
     np.testing.assert_allclose(value, 7.0)
 
-  @chex.all_variants
-  def test_printed_form_is_the_mean(self):
-    value = self.variant(cql.mean_push_down)(jnp.array([1.0, 2.0, 6.0]))
-    np.testing.assert_allclose(value, 3.0)
-
   def test_estimate_approaches_the_soft_maximum(self):
     q = jax.random.normal(jax.random.key(0), (50,)) * 2
     index = jax.random.randint(jax.random.key(1), (20_000,), 0, 50)

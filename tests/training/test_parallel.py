@@ -70,7 +70,7 @@ def test_gradients_on_four_devices_are_those_on_one(loaded):
   t = transitions(loaded.data.rows, loaded.data.starts[:64])
   # Unequal row weights with mean 1: a mean over shards of weighted means would differ.
   weight = jnp.linspace(0.0, 2.0, 64)
-  batch = Batch(t, weight, jnp.ones(64, bool))
+  batch = Batch(t, weight, jnp.ones(64, bool), jnp.float32(1))
 
   def learner(axis_name):
     def sgd(rate):
@@ -88,7 +88,7 @@ def test_gradients_on_four_devices_are_those_on_one(loaded):
     jax.shard_map(
       lambda s, b: learner("batch").update(s, b, jax.random.key(1))[0],
       mesh=mesh,
-      in_specs=(P(), P("batch")),
+      in_specs=(P(), Batch(P("batch"), P("batch"), P("batch"), P())),
       out_specs=P(),
       check_vma=False,
     )
@@ -111,7 +111,7 @@ def test_fit_on_four_devices(loaded):
   losses = []
   for _ in range(2):
     state, metrics = jax.block_until_ready(chunk(state, data))
-    losses.append(float(metrics["model/selection_loss"][0]))
+    losses.append(float(metrics["model/selection_error"][0]))
   assert losses[1] < losses[0]
 
 

@@ -37,7 +37,7 @@ def _simulator() -> Imagination:
       after.obs, after.state, after.reward, after.discount, after.legal, none, none
     )
 
-  model = WorldModel(1, 1, None, None, start, step, None)  # type: ignore
+  model = WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
   score = Uncertainty(
     min_views=1,
     init=None,  # type: ignore

@@ -23,7 +23,7 @@ def test_calibrated_by_the_quantile_of_held_out_data():
     views = jnp.stack([held_out.reward, jnp.zeros(101)], -1)[..., None]  # [101, 2, 1]
     return latent, _prediction(views)
 
-  model = WorldModel(2, 1, None, None, lambda *_: (), step, None)  # type: ignore
+  model = WorldModel(2, 1, None, None, None, lambda *_: (), step, None)  # type: ignore
   uncertainty = path_discrepancy.make(path_discrepancy.Config())
   params = uncertainty.init(model, (), held_out, jax.random.key(0))
   np.testing.assert_allclose(params, 95.0)

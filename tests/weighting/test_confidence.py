@@ -13,7 +13,7 @@ def test_p_u_by_hand():
 
 def test_eq_7_by_hand():
   u = jnp.array([0.0, 1.0, 7.0])
-  log_weight = confidence.make(confidence.Config(clip=2.0)).log_weight(u)
+  log_weight = confidence.make(confidence.Config(2.0, 1.0)).log_weight(u)
   # exp(2), exp(1), exp(0) over their sum
   np.testing.assert_allclose(
     jax.nn.softmax(log_weight), [0.66524096, 0.24472847, 0.09003057], rtol=1e-6
