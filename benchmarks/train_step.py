@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import cli, experiment, files, presets
+from logo_jax import cli, experiment, files, outcomes, presets
 from logo_jax.training import parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.fit_model import make_fit
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
   keys = jax.vmap(jax.random.key)(jnp.arange(config.num_seeds))
   report: dict[str, Any] = {
     "preset": config.preset,
-    "device": f"{experiment.device_name()} x{mesh.size}",
+    "device": f"{outcomes.device_name()} x{mesh.size}",
     "jax": jax.__version__,
     "num_seeds": config.num_seeds,
     "batch_size": config.batch_size,

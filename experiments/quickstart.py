@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from logo_jax import cli, config, experiment, files, presets
+from logo_jax import cli, config, experiment, files, outcomes, presets
 from logo_jax.logging import say
 from logo_jax.reporting import figures, results, runs, tables
 
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
   del argv
   start = time.monotonic()
   folder = pathlib.Path(_RUN_DIR.value)
-  say(f"dataset {_DATASET.value}; device {experiment.device_name()}")
+  say(f"dataset {_DATASET.value}; device {outcomes.device_name()}")
   finished = {}
   for preset, description in _PRESETS.items():
     say(f"{preset} - {description}")

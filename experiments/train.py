@@ -5,6 +5,8 @@ Example:
     --config.dataset=smax/2s3z/medium --config.learner.cql_weight=5 --run_dir=runs/a
 """
 
+import pathlib
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -14,8 +16,8 @@ from logo_jax.reporting import tables
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
-  "experiments/configs/logo.py",
-  "Preset file; override fields by --config.x=.",
+  str(pathlib.Path(__file__).parent / "configs/logo.py"),
+  "File of a preset; --config.field=value overrides a field.",
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
 

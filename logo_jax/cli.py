@@ -52,6 +52,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     name = _describe(error).strip("'\"")
     wrong = [a for a in argv if name in a.split("=")[0].split(".")]
     _fail(f"{wrong[0] if wrong else name}: unknown key {name!r}")
+  except (ValueError, TypeError) as error:  # ml_collections: no such value
+    _fail(_describe(error))
 
 
 def _describe(error: Exception) -> str:

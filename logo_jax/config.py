@@ -35,7 +35,7 @@ class EvaluationConfig:
 class CheckpointConfig:
   """What is kept of a run."""
 
-  interval: int = 5_000  # updates between checkpoints
+  interval: int = 5_000  # updates between checkpoints, beside one per evaluation
   keep: int = 2  # last ones kept, beside the best
 
 
@@ -111,15 +111,15 @@ def _component(kind: str, values: Mapping[str, Any]) -> Component:
   fields = dict(values)
   name = fields.pop("name", None)
   config_class = registry.module(kind, name).Config
-  return Component(name, _build(config_class, fields, f"{kind}."))
+  return Component(name, _build(config_class, fields, f"{kind}.", f" of {name!r}"))
 
 
-def _build(cls: type, values: dict[str, Any], prefix: str) -> Any:
+def _build(cls: type, values: dict[str, Any], prefix: str, of: str = "") -> Any:
   hints = typing.get_type_hints(cls)
   for key, value in values.items():
     if key not in hints:
-      allowed = ", ".join(sorted(hints))
-      raise ValueError(f"{prefix}{key}: unknown key; allowed are {allowed}")
+      allowed = ", ".join(sorted(hints)) or "none"
+      raise ValueError(f"{prefix}{key}: unknown key{of}; allowed are {allowed}")
     values[key] = _checked(prefix + key, value, hints[key])
   for field in dataclasses.fields(cls):
     no_default = field.default is dataclasses.MISSING

@@ -1,25 +1,23 @@
 """One experiment from a configuration to its results."""
 
+import dataclasses
 import os
 import pathlib
 import time
 from typing import Any
 
 import jax
-import numpy as np
 
-import logo_jax
 from logo_jax import config as config_lib
+from logo_jax import outcomes
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import collect, dataset, store
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
-from logo_jax.evaluation.rollout import EpisodeResult
 from logo_jax.logging import graceful_stop, say
-from logo_jax.reporting import statistics
-from logo_jax.reporting.runs import read_config, read_metrics
+from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
@@ -47,7 +45,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     OSError: the folder cannot be written.
     training.session.Diverged: a loss is not finite.
   """
-  compose.check_budget(config)
+  check(config, run_dir)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   start = time.monotonic()
   loaded = load_dataset(config)
@@ -70,34 +68,60 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     if results is None:
       say(f"stopped; the same command resumes {folder.path}")
     else:
+      outcomes.draw(folder, results)
       folder.write_results(results)
     return results
 
 
-def load_dataset(config: ExperimentConfig) -> LoadedDataset:
+def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
+  """Refuses what can be refused before there are data, which may take long to make.
+
+  Raises:
+    ValueError: a field of the configuration or the stored run do not fit.
+    FileExistsError: another process works on the folder.
+    OSError: the folder cannot be written.
+  """
+  compose.check_budget(config)
+  scenario, _ = collect.split_name(config.dataset)
+  compose.check_components(config, base.make(scenario).spec)
+  compose.check_batch_sizes(config, config.num_transitions)
+  RunFolder.check(run_dir, config_lib.to_dict(config))
+
+
+def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
   """Reads the configured dataset, and makes it first if it is missing.
+
+  Args:
+    config: which dataset, and how large one to make.
+    make: False, a missing dataset is an error.
 
   Raises:
     ValueError: unknown name, damaged files, or data of another scenario or quality.
+    FileNotFoundError: missing, and not to be made.
   """
   scenario, _ = collect.split_name(config.dataset)
   folder = pathlib.Path(config.data_dir) / config.dataset
-  if not folder.exists():
+  if make and not folder.exists():
     say(
       f"{folder} is missing: collecting {config.num_transitions} transitions of "
       f"{config.dataset} with the shipped behaviour policies"
     )
     collect.collect(config.dataset, config.num_transitions, 0, config.data_dir)
   stored = store.read(folder)
-  if stored.card["name"] != config.dataset:
+  card = stored.card
+  if card["name"] != config.dataset:
     raise ValueError(
-      f"dataset: {folder} holds {stored.card['name']!r}, expected {config.dataset!r}"
+      f"dataset: {folder} holds {card['name']!r}, expected {config.dataset!r}"
     )
   spec = base.make(scenario).spec
   if stored.spec != spec:
     raise ValueError(
       f"dataset: {folder} was made in {stored.spec}, but the environment is {spec}"
     )
+  say(
+    f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} "
+    f"episodes, mean return {card['return_mean']:.2f}"
+  )
   return dataset.load(stored)
 
 
@@ -112,15 +136,16 @@ def evaluate(
     best: the checkpoint of the best learning-curve point instead of the last one.
 
   Returns:
-    `step` and the figures of `summarise`.
+    `step` and the figures of `outcomes.summarise`.
 
   Raises:
     ValueError: no such run, no checkpoint, or the data are not those of the run.
   """
-  stored = read_config(run_dir)
+  stored = runs.read_config(run_dir)
   data_hash = stored.pop("dataset_hash")
-  config = config_lib.from_dict(stored)
-  loaded = load_dataset(config)
+  # One device will do, however many trained it.
+  config = dataclasses.replace(config_lib.from_dict(stored), data_parallel=1)
+  loaded = load_dataset(config, make=False)
   if loaded.card["content_hash"] != data_hash:
     raise ValueError(
       f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
@@ -133,7 +158,7 @@ def evaluate(
   result = Evaluator(env, system.learner.act, mesh, config).final(
     state.learner.params, episodes
   )
-  return {"step": step} | summarise(result)
+  return {"step": step} | outcomes.summarise(result)
 
 
 def restore(
@@ -159,45 +184,6 @@ def restore(
   return int(step or 0), state
 
 
-def summarise(result: EpisodeResult) -> dict[str, Any]:
-  """Means with 95% intervals.
-
-  With several seeds the intervals are over the seeds' means (Student's t); with one
-  they are over its episodes (Student's t, and Wilson's for the win rate).
-
-  Args:
-    result: [seeds, episodes].
-
-  Returns:
-    `return_ci95` is a half width, `win_rate_ci95` the two ends.
-  """
-  returns, wins = np.asarray(result.episode_return), np.asarray(result.won)
-  by_seed, wins_by_seed = returns.mean(1), wins.mean(1)
-  if len(by_seed) > 1:
-    mean, ci = statistics.mean_ci95(by_seed)
-    rate, half = statistics.mean_ci95(wins_by_seed)
-    ends = (max(0.0, rate - half), min(1.0, rate + half))
-  else:
-    mean, ci = statistics.mean_ci95(returns[0])
-    ends = statistics.proportion_ci95(int(wins.sum()), wins.size)
-  return {
-    "return_mean": mean,
-    "return_ci95": ci,
-    "win_rate": float(wins.mean()),
-    "win_rate_ci95": list(ends),
-    "ci95_over": "seeds" if len(by_seed) > 1 else "episodes",
-    "length_mean": float(np.mean(result.length)),
-    "episodes": int(wins.size),
-    "return_by_seed": [float(x) for x in by_seed],
-    "win_rate_by_seed": [float(x) for x in wins_by_seed],
-  }
-
-
-def device_name() -> str:
-  """Kind of the default device, for example "cpu" or "NVIDIA H100"."""
-  return jax.local_devices()[0].device_kind
-
-
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   config, imagination = session.config, session.system.imagination
   env: Environment = base.make(loaded.spec.name)
@@ -213,7 +199,7 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   start = time.monotonic()
   played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
   session.seconds.add("evaluate", time.monotonic() - start)
-  results = _results(session, loaded) | summarise(played)
+  results = outcomes.describe(session, loaded) | outcomes.summarise(played)
   if imagination is not None:
     start = time.monotonic()
     params = jax.device_get(state.model)
@@ -222,43 +208,8 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   return results
 
 
-def _results(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
-  config, card = session.config, loaded.card
-  spent = session.seconds.by_phase
-  episodes = card["num_episodes"]
-  wins = round(card["win_rate"] * episodes)
-  return {
-    "preset": config.preset,
-    "dataset": config.dataset,
-    "dataset_return": card["return_mean"],
-    "dataset_return_ci95": 1.96 * card["return_std"] / episodes**0.5,
-    "dataset_win_rate": card["win_rate"],
-    "dataset_win_rate_ci95": list(statistics.proportion_ci95(wins, episodes)),
-    "dataset_episodes": episodes,
-    "seed": config.seed,
-    "num_seeds": config.num_seeds,
-    "updates": config.total_updates,
-    "updates_per_second": _updates_per_second(session),
-    "seconds": spent,
-    "device": f"{device_name()} x{session.mesh.size}",
-    "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
-  }
-
-
-def _updates_per_second(session: Session) -> float:
-  """Updates of all seeds over the time of their chunks, but for the first, compiled."""
-  rows = [r for r in read_metrics(session.folder.path) if r["phase"] == "train"]
-  steps = [r["step"] for r in rows]
-  spent = np.diff([r["seconds/train"] for r in rows])
-  rates = session.config.num_seeds * np.diff(steps) / np.maximum(spent, 1e-9)
-  if not len(rates):
-    spent_on_all = max(session.seconds.by_phase["train"], 1e-9)
-    return session.config.num_seeds * session.config.total_updates / spent_on_all
-  return float(np.median(rates))
-
-
 def _seconds_so_far(folder: RunFolder) -> dict[str, float]:
-  rows = read_metrics(folder.path) if folder.metrics_path.exists() else []
+  rows = runs.read_metrics(folder.path) if folder.metrics_path.exists() else []
   last = rows[-1] if rows else {}
   prefix = "seconds/"
   return {k[len(prefix) :]: v for k, v in last.items() if k.startswith(prefix)}

@@ -17,7 +17,7 @@ import pathlib
 import time
 from typing import Any
 
-from logo_jax import files
+from logo_jax import files, nested
 
 PHASES = ("model", "train")  # in the order in which a run goes through them
 _OWN_KEYS = ("phase", "step", "time")
@@ -79,6 +79,28 @@ class RunFolder:
       run.close()
       raise
     return run
+
+  @classmethod
+  def check(cls, path: str | os.PathLike[str], config: dict[str, Any]) -> None:
+    """Raises what `open` would, and leaves nothing behind.
+
+    Args:
+      path: the run's folder.
+      config: may lack keys that are not known yet; those are not compared.
+    """
+    run = cls(path)
+    stored = run._stored_config()
+    run._check_config(config if stored is None else stored | _checked_config(config))
+    missing = [p for p in (run.path, *run.path.parents) if not p.exists()]
+    run._check_writable()
+    try:
+      run._take_lock()
+    finally:
+      run.close()
+      if missing:
+        (run.path / ".lock").unlink(missing_ok=True)
+      for folder in missing:
+        folder.rmdir()
 
   def finished(self) -> bool:
     """Whether the run has written its results."""
@@ -169,17 +191,22 @@ class RunFolder:
             "choose another folder"
           )
       return
-    try:
-      stored = json.loads(self.config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-      raise ValueError(f"config: {self.config_path} holds no JSON ({error})") from error
-    difference = _first_difference(stored, config)
+    stored = self._stored_config()
+    difference = nested.first_difference(stored, config)
     if difference is not None:
       key, was, given = difference
       raise ValueError(
         f"{key}: {given} differs from {was} in {self.config_path}; "
         "give the stored value or choose another folder"
       )
+
+  def _stored_config(self) -> dict[str, Any] | None:
+    if not self.config_path.exists():
+      return None
+    try:
+      return json.loads(self.config_path.read_text(encoding="utf-8"))
+    except ValueError as error:
+      raise ValueError(f"config: {self.config_path} holds no JSON ({error})") from error
 
   def _check_writable(self) -> None:
     """Creates the folder and a file in it: permission bits do not tell root."""
@@ -260,33 +287,9 @@ def _phase_index(phase: str) -> int:
 
 def _checked_config(config: dict[str, Any]) -> dict[str, Any]:
   """The config as it will be read back; refuses what JSON would change."""
-  for key, value in _flatten(config).items():
+  for key, value in nested.flatten(config).items():
     if isinstance(value, float) and files.plain(value) is None:
       raise ValueError(
         f"{key}: {value} is not allowed in a config; use a finite number"
       )
   return files.plain(config)
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-  """Dotted keys to leaves; an empty dict is a leaf."""
-  if not isinstance(value, dict) or not value:
-    return {prefix: value}
-  flat = {}
-  for key, item in value.items():
-    flat |= _flatten(item, f"{prefix}.{key}" if prefix else str(key))
-  return flat
-
-
-def _first_difference(stored: Any, given: Any) -> tuple[str, str, str] | None:
-  """Dotted key, stored value and given value, as JSON, where two configs differ."""
-  flat_stored, flat_given = _flatten(stored), _flatten(given)
-  for key in flat_stored | flat_given:
-    was, now = flat_stored.get(key, ...), flat_given.get(key, ...)
-    if was != now or isinstance(was, bool) != isinstance(now, bool):
-      return key, _as_text(was), _as_text(now)
-  return None
-
-
-def _as_text(value: Any) -> str:
-  return "nothing" if value is ... else json.dumps(value)

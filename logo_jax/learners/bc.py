@@ -1,11 +1,13 @@
 """Behaviour cloning: every agent imitates its own recorded actions."""
 
 import dataclasses
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from logo_jax import ranges
 from logo_jax.networks.policy import make_policy
 from logo_jax.ops import actions
 from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Metrics, Params
@@ -18,7 +20,7 @@ class Config:
   hidden_size: int = 256  # units of both hidden layers; Table 8 of LOGO
   learning_rate: float = 5e-4  # Adam; published SMAC code of CFCQL
   share_agents: bool = True  # one network for all agents with an agent identity
-  compute_dtype: str = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 def make(config: Config, context: LearnerContext) -> Learner:
@@ -30,7 +32,11 @@ def make(config: Config, context: LearnerContext) -> Learner:
 
   Returns:
     A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents.
+
+  Raises:
+    ValueError: a number is out of range.
   """
+  ranges.check("learner.", config, hidden_size="[1", learning_rate="(0")
   policy = make_policy(
     context.spec,
     context.statistics.obs,

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from logo_jax import ranges
 from logo_jax.networks.policy import Policy, make_policy
 from logo_jax.networks.value import MixedValue, make_value, mix
 from logo_jax.ops import actions, cql, td
@@ -60,7 +61,7 @@ class Config:
   clip_target: bool = True  # to the range of returns-to-go in the data
   target_rate: float = 0.005  # Polyak step per update
   share_agents: bool = True  # one network for all agents with an agent identity
-  compute_dtype: str = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class _Parts(NamedTuple):
@@ -261,8 +262,15 @@ def _check(config: Config, context: LearnerContext) -> None:
   kind = context.spec.action_kind
   if kind != "discrete":
     raise ValueError(f"learner.name: 'macql' supports discrete actions, got {kind!r}")
-  if not 0 <= config.discount <= 1:
-    raise ValueError(f"learner.discount: must be in [0, 1], got {config.discount}")
-  for name in ("cql_weight", "bc_weight"):
-    if getattr(config, name) < 0:
-      raise ValueError(f"learner.{name}: must be >= 0, got {getattr(config, name)}")
+  ranges.check(
+    "learner.",
+    config,
+    hidden_size="[1",
+    learning_rate="(0",
+    discount="[0,1]",
+    cql_weight="[0",
+    num_samples="[1",
+    bc_weight="[0",
+    reward_scale="(0",
+    target_rate="(0,1]",
+  )

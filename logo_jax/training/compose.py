@@ -3,8 +3,11 @@
 import functools
 from typing import Any, NamedTuple
 
-from logo_jax import registry
+import numpy as np
+
+from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
+from logo_jax.ops.standardise import moments
 from logo_jax.training import optimizers
 from logo_jax.types import (
   EnvSpec,
@@ -84,37 +87,31 @@ def _imagination(
   return Imagination(model, uncertainty, weighting)
 
 
+def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
+  """Raises what `compose` would, before there are any data.
+
+  Raises:
+    ValueError: components that do not fit together, by name.
+  """
+  obs, state = (moments(np.zeros((1, n))) for n in (spec.obs_dim, spec.state_dim))
+  statistics = Statistics(obs, state, moments(np.zeros(1)), (0.0, 0.0))
+  compose(config, spec, statistics)
+
+
 def check_budget(config: ExperimentConfig) -> None:
   """Refuses numbers that cannot work, whatever the data.
 
   Raises:
     ValueError: naming the first field that is out of range.
   """
-  positive = (
-    "num_seeds",
-    "total_updates",
-    "batch_size",
-    "horizon",
-    "num_starts",
-    "collect_interval",
-    "replay_collections",
-    "data_parallel",
-    "fit.updates",
-    "fit.batch_size",
-    "fit.interval",
-    "fit.patience",
-    "evaluation.interval",
-    "evaluation.episodes",
-    "evaluation.final_episodes",
-    "checkpoint.interval",
-    "checkpoint.keep",
-  )
-  for name in positive:
-    value = _field(config, name)
-    if value < 1:
-      raise ValueError(f"{name}: must be at least 1, got {value}")
-  if not 0 < config.real_share <= 1:
-    raise ValueError(f"real_share: must be in (0, 1], got {config.real_share}")
+  counts = "num_seeds total_updates batch_size horizon num_starts collect_interval"
+  counts += " replay_collections data_parallel"
+  ranges.check("", config, real_share="(0,1]", **_at_least_one(counts))
+  fit = _at_least_one("updates batch_size interval patience")
+  ranges.check("fit.", config.fit, learning_rate="(0", **fit)
+  episodes = _at_least_one("interval episodes final_episodes")
+  ranges.check("evaluation.", config.evaluation, **episodes)
+  ranges.check("checkpoint.", config.checkpoint, **_at_least_one("interval keep"))
   _check_multiples(config)
 
 
@@ -124,7 +121,8 @@ def check_batch_sizes(config: ExperimentConfig, num_transitions: int) -> None:
   Raises:
     ValueError: naming the field.
   """
-  for name in ("batch_size", "fit.batch_size"):
+  names = ["batch_size"] if config.model is None else ["batch_size", "fit.batch_size"]
+  for name in names:
     value = _field(config, name)
     if value > num_transitions:
       raise ValueError(
@@ -146,12 +144,6 @@ def _check_multiples(config: ExperimentConfig) -> None:
       f"fit.updates: must be a multiple of fit.interval ({config.fit.interval}), got "
       f"{config.fit.updates}"
     )
-  episodes = config.evaluation.episodes
-  if config.evaluation.final_episodes % episodes:
-    raise ValueError(
-      f"evaluation.final_episodes: must be a multiple of evaluation.episodes "
-      f"({episodes}), got {config.evaluation.final_episodes}"
-    )
   for name in ("batch_size", "num_starts", "fit.batch_size"):
     value = _field(config, name)
     if value % config.data_parallel:
@@ -159,6 +151,10 @@ def _check_multiples(config: ExperimentConfig) -> None:
         f"{name}: must be a multiple of data_parallel ({config.data_parallel}), got "
         f"{value}"
       )
+
+
+def _at_least_one(names: str) -> dict[str, str]:
+  return dict.fromkeys(names.split(), "[1")
 
 
 def _field(config: ExperimentConfig, name: str) -> Any:

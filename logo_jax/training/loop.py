@@ -110,7 +110,8 @@ def train(
           logged |= _evaluate(session, evaluator, state)
           score = logged["evaluation/return"]
         session.folder.log(step, logged | session.seconds.as_metrics(), "train")
-        if step % config.checkpoint.interval == 0 or step == total:
+        # After every evaluation too, so that the best one is there to be kept.
+        if step % config.checkpoint.interval == 0 or score is not None:
           checkpoints.save(step, state, score)
         bar.advance(interval, _shown(logged))
   return state

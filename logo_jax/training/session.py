@@ -64,7 +64,7 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
   for name, value in metrics.items():
     if not math.isfinite(value):
       raise Diverged(
-        f"{name}: {value} at {unit} {step}; the last checkpoint before it is kept"
+        f"{name}: {value} at {unit} {step}; the last checkpoint, from before, is kept"
       )
 
 

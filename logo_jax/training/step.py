@@ -190,8 +190,10 @@ class _TrainStep:
     if by_coin:
       heads = jax.random.uniform(k_coin) < share
       return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
-    rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real[:3], imagined[:3])
-    return Batch(*rows, real.real_share)
+    shared = real.real_share
+    real, imagined = (b._replace(real_share=()) for b in (real, imagined))
+    both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
+    return both._replace(real_share=shared)
 
 
 def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:

@@ -1,9 +1,9 @@
 """The discrepancy of a model's two prediction paths (Eq. 5, LOGO, AAMAS 2026).
 
 u(s, a) = || s_hat - s' ||. The plain norm grows with the size of the state and has no
-natural unit, so we take the root mean square over the standardised features that vary
-and divide by its 95% quantile on held-out data: u = 1 is as far as the paths part on 1
-of 20 steps of real data. What is stored is the raw root mean square.
+natural unit, so we take the root mean square over standardised features and divide by
+its 95% quantile on held-out data: u = 1 is as far as the paths part on 1 of 20 steps
+of real data. What is stored is the raw root mean square.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from logo_jax import ranges
 from logo_jax.types import Params, Prediction, Transition, Uncertainty, WorldModel
 
 _ACCUMULATE = {
@@ -39,7 +40,12 @@ def discrepancy(mean: Float[Array, "*b 2 F"]) -> Float[Array, "*b"]:
 
 
 def make(config: Config) -> Uncertainty:
-  """Builds the score; it needs a model with two views."""
+  """Builds the score; it needs a model with two views.
+
+  Raises:
+    ValueError: the quantile is not between 0 and 1.
+  """
+  ranges.check("uncertainty.", config, quantile="(0,1)")
 
   def init(
     model: WorldModel, model_params: Params, held_out: Transition, key: jax.Array

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from logo_jax import ranges
 from logo_jax.types import Weighting
 
 
@@ -37,10 +38,7 @@ def make(config: Config) -> Weighting:
   Raises:
     ValueError: a constant is not positive.
   """
-  for name in ("clip", "temperature"):
-    value = getattr(config, name)
-    if not value > 0:
-      raise ValueError(f"weighting.{name}: must be > 0, got {value}")
+  ranges.check("weighting.", config, clip="(0", temperature="(0")
 
   def log_weight(u: jax.Array) -> jax.Array:
     return confidence(u, config.clip) / config.temperature

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from logo_jax import ranges
 from logo_jax.networks.local_to_global import LocalToGlobal, Sizes, Step
 from logo_jax.ops import actions, gaussian
 from logo_jax.ops.standardise import standardise, unstandardise, varying_mean
@@ -62,7 +63,9 @@ class Config:
   deduce_real_weight: float = 1.0
   reward_weight: float = 1.0  # of the reward beside the state in Eq. 3 and 4
   termination_class_weight: float = 5.0  # of terminations in their cross entropy
-  compute_dtype: str = "float32"  # of the layers; parameters stay float32
+  compute_dtype: Literal["float32", "bfloat16"] = (
+    "float32"  # of the layers; parameters stay float32
+  )
 
 
 class Latent(NamedTuple):
@@ -84,12 +87,22 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     Pure functions on transitions with any leading batch axes.
 
   Raises:
-    ValueError: the spec's action kind is not supported.
+    ValueError: the spec's action kind is not supported, or a number is out of range.
   """
   if spec.action_kind != "discrete":
     raise ValueError(
       f"model.name: 'logo' supports action_kind 'discrete', got {spec.action_kind!r}"
     )
+  ranges.check(
+    "model.",
+    config,
+    hidden_size="[1",
+    reconstruct_weight="[0",
+    variance_exponent="[0,1]",
+    deduce_real_weight="[0",
+    reward_weight="[0",
+    termination_class_weight="(0",
+  )
   sizes = Sizes(
     hidden_size=config.hidden_size,
     deduce_from_obs_alone=config.deduce_input == "obs",

@@ -150,11 +150,3 @@ def test_padding_changes_nothing(game):
     for b in (padded, again)
   ]
   assert errors[0] == errors[1]
-
-
-@pytest.mark.parametrize(
-  ("field", "value"), [("discount", 1.5), ("cql_weight", -1.0), ("bc_weight", -0.1)]
-)
-def test_numbers_out_of_range_are_refused(game, field, value):
-  with pytest.raises(ValueError, match=f"learner.{field}: .*got {value}"):
-    macql.make(dataclasses.replace(SMALL, **{field: value}), _context(game))

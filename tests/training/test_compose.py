@@ -46,7 +46,7 @@ def test_half_a_model_is_refused(loaded):
   [
     ({"horizon": 0}, "horizon: must be at least 1, got 0"),
     ({"total_updates": 300}, "total_updates: must be a multiple of collect_interval"),
-    ({"real_share": 0.0}, r"real_share: must be in \(0, 1\], got 0.0"),
+    ({"real_share": 0.0}, "real_share: must be above 0 and at most 1, got 0.0"),
     ({"batch_size": 129, "data_parallel": 2}, "batch_size: must be a multiple of data"),
   ],
 )
@@ -64,7 +64,7 @@ def test_batches_larger_than_the_dataset():
   ("change", "message"),
   [
     ({"foo": 1}, "foo: unknown key; allowed are batch_size"),
-    ({"learner": {"name": "macql", "foo": 1}}, "learner.foo: unknown key"),
+    ({"learner": {"name": "macql", "foo": 1}}, "learner.foo: unknown key of 'macql'"),
     ({"learner": {"name": "dqn"}}, "learner.name: must be one of bc, macql; got 'dqn'"),
     ({"fit": {"updates": 1.5}}, "fit.updates: must be of type int; got 1.5"),
     ({"mix": "third"}, "mix: must be one of 'half', 'bernoulli'; got 'third'"),
@@ -85,3 +85,24 @@ def test_whole_numbers_do_for_floats():
 
 def test_components_take_their_defaults_from_their_module():
   assert component("learner", "bc").config == registry.module("learner", "bc").Config()
+
+
+@pytest.mark.parametrize(
+  ("kind", "name", "field", "value"),
+  [
+    ("learner", "macql", "num_samples", 0),
+    ("learner", "macql", "learning_rate", -1.0),
+    ("learner", "macql", "target_rate", 7.0),
+    ("learner", "macql", "reward_scale", 0.0),
+    ("learner", "bc", "hidden_size", 0),
+    ("model", "logo", "hidden_size", -3),
+    ("model", "logo", "termination_class_weight", 0.0),
+    ("uncertainty", "path_discrepancy", "quantile", 95.0),
+    ("weighting", "confidence", "temperature", 0.0),
+  ],
+)
+def test_numbers_out_of_range_are_refused(loaded, kind, name, field, value):
+  changed = {kind: component(kind, name, **{field: value})}
+  config = dataclasses.replace(presets.get("logo"), **changed)
+  with pytest.raises(ValueError, match=f"{kind}.{field}: must be .* got {value}"):
+    compose.check_components(config, loaded.spec)

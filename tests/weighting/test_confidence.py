@@ -24,5 +24,5 @@ def test_eq_7_by_hand():
 
 @pytest.mark.parametrize("field", ["clip", "temperature"])
 def test_constants_must_be_positive(field):
-  with pytest.raises(ValueError, match=f"weighting.{field}: must be > 0, got 0"):
+  with pytest.raises(ValueError, match=f"weighting.{field}: must be above 0, got 0"):
     confidence.make(confidence.Config(**{field: 0.0}))

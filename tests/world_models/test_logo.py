@@ -8,6 +8,8 @@ import pytest
 from logo_jax.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.evaluation.model_error import model_errors
+from logo_jax.networks.local_to_global import LocalToGlobal, Sizes, Step
+from logo_jax.ops import gaussian
 from logo_jax.ops.standardise import standardise
 from logo_jax.training.fit_model import make_fit
 from logo_jax.world_models import logo
@@ -58,26 +60,66 @@ def test_learns_deterministic_dynamics(loaded, context):
   assert errors["open_loop"]["5"]["state_rmse"] < 0.3
 
 
-def test_losses_are_those_of_the_equations(loaded, context):
-  """Each term again, from the networks' outputs, in numpy."""
-  model, params = context
-  t = transitions(loaded.data.rows, loaded.data.test[:32])
-  total, metrics = model.loss(params, t, jax.random.key(0))
-  losses = {k: float(v) for k, v in metrics.items()}
-  assert float(total) == pytest.approx(sum(losses.values()), rel=1e-5)
-  _, prediction = model.step(
-    params, model.start(params, t, jax.random.key(0)), t.action, jax.random.key(0)
-  )
+@pytest.mark.parametrize("config", [CONTEXT, LITERAL], ids=["context", "literal"])
+def test_losses_are_those_of_the_equations(loaded, config):
+  """Every term again, in numpy, from the outputs of the networks."""
+  model = logo.make(config, loaded.spec, loaded.statistics)
+  params = model.init(jax.random.key(0))
+  t = transitions(loaded.data.rows, loaded.data.train[:32])
   s = loaded.statistics
-  z_next = np.asarray(standardise(t.next_state, s.state))
-  varies = np.asarray(s.state.varies)
-  deduced = np.asarray(prediction.mean[:, 0])
-  state_error = ((z_next - deduced) ** 2)[:, varies].mean()  # Eq. 4 without the reward
-  assert state_error <= losses["model/deduce_predicted_loss"] + 1e-6
-  mean, std = np.asarray(prediction.mean[:, 1]), np.asarray(prediction.std[:, 1])
-  nll = 0.5 * (((z_next - mean) / std) ** 2 + 2 * np.log(std))[:, varies].mean()
-  # Eq. 6 is the state's likelihood and the reward's, whose bounds are -5 and up.
-  assert losses["model/auxiliary_loss"] > nll - 5.0
+  z = Step(
+    standardise(t.obs, s.obs),
+    standardise(t.state, s.state),
+    jax.nn.one_hot(t.action, loaded.spec.action_dim),
+  )
+  z_obs, z_state = standardise(t.next_obs, s.obs), standardise(t.next_state, s.state)
+  z_reward = standardise(t.reward, s.reward)
+  literal = config is LITERAL
+  sizes = Sizes(64, literal, not literal, False, literal, "float32")
+  nets = LocalToGlobal(sizes, loaded.spec)
+  beta = config.variance_exponent
+
+  def nll(target, mean, log_var):
+    v = np.exp(log_var)
+    return np.mean(v**beta * 0.5 * ((target - mean) ** 2 / v + log_var))
+
+  def decoder(next_obs):
+    state, reward = nets.deduce(params, next_obs, z)
+    return np.mean((z_state - state) ** 2) + np.mean((z_reward - reward) ** 2)
+
+  def cross_entropy(logit, label):
+    p = 1 / (1 + np.exp(-np.asarray(logit, np.float64)))
+    return -(label * np.log(p) + (1 - label) * np.log(1 - p))
+
+  mean, log_var = nets.predict(params, z)
+  encoded, encoded_log_var = nets.encode(params, z_state, z_reward)
+  aux, aux_log_var = nets.auxiliary(params, z)
+  ended = np.asarray(t.discount == 0, np.float64)
+  logit = nets.termination_logit(params, nets.deduce(params, mean, z)[0], z)
+  expected = {
+    "predict": nll(z_obs, mean, log_var),  # Eq. 2
+    "encode": nll(z_obs, encoded, encoded_log_var),  # Eq. 3
+    "deduce": decoder(encoded),  # Eq. 3
+    "deduce_predicted": decoder(mean),  # Eq. 4
+    # Eq. 6; the reward's likelihood is plain.
+    "auxiliary": nll(z_state, aux[..., :-1], aux_log_var[..., :-1])
+    + gaussian.negative_log_likelihood(
+      z_reward, aux[..., -1], aux_log_var[..., -1]
+    ).mean(),
+    "legal": cross_entropy(nets.legal_logits(params, mean), t.next_legal).mean(),
+    "termination": ((1 + 4 * ended) * cross_entropy(logit, ended)).mean(),
+  }
+  if literal:
+    obs, action = nets.reconstruct(params, mean)
+    error = np.mean((z.obs - obs) ** 2) + np.mean((z.action - action) ** 2)
+    expected["reconstruct"] = error  # Eq. 2
+  else:
+    expected["deduce_real"] = decoder(z_obs)
+  total, metrics = model.loss(params, t, jax.random.key(1))
+  assert {k[len("model/") : -len("_loss")] for k in metrics} == set(expected)
+  for name, value in expected.items():
+    np.testing.assert_allclose(metrics[f"model/{name}_loss"], value, rtol=1e-4), name
+  np.testing.assert_allclose(total, sum(expected.values()), rtol=1e-4)
 
 
 @pytest.mark.parametrize("gradient", [False, True])

@@ -1,0 +1,40 @@
+"""Checks of numbers in configurations."""
+
+from typing import Any
+
+
+def check(section: str, config: Any, **ranges: str) -> None:
+  """Refuses fields outside of their range.
+
+  Args:
+    section: prefix of the fields' names in the message, for example "learner."; may be
+      empty.
+    config: a dataclass instance.
+    **ranges: field to range: "(0", above 0; "[0", 0 or more; "[1", 1 or more; "(0,1)",
+      "(0,1]" or "[0,1]", between 0 and 1 without or with the ends.
+
+  Raises:
+    ValueError: naming the first such field, its value and what is allowed.
+  """
+  for name, allowed in ranges.items():
+    value = getattr(config, name)
+    if not _inside(value, allowed):
+      raise ValueError(f"{section}{name}: must be {_WORDS[allowed]}, got {value}")
+
+
+_WORDS = {
+  "(0": "above 0",
+  "[0": "0 or more",
+  "[1": "at least 1",
+  "(0,1)": "between 0 and 1",
+  "(0,1]": "above 0 and at most 1",
+  "[0,1]": "at least 0 and at most 1",
+}
+
+
+def _inside(value: float, allowed: str) -> bool:
+  low = float(allowed[1])
+  above = value > low if allowed[0] == "(" else value >= low
+  if "," not in allowed:
+    return above and value < float("inf")
+  return above and (value < 1 if allowed[-1] == ")" else value <= 1)
