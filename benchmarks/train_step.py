@@ -1,9 +1,10 @@
-"""Throughput of the two compiled steps, beside the machine's own matrix products.
+"""Throughput of the compiled steps, beside the machine's own matrix products.
 
-Measures updates per second of the model fit and of the learner's update at the sizes
-of the paper, after compilation, several times over, and the floating-point operations
-that XLA counts for them. The share of the machine is relative to the rate of a large
-matrix product measured in the same process. Prints JSON.
+Measures updates per second of the model fit, of the learner's update, and of whole
+training with imagination, at the sizes of the paper, after compilation, several times
+over. The floating-point operations are those of the matrix products in the traced
+programs; the share is relative to the rate of a large matrix product measured in the
+same process. Prints JSON.
 
 Example: python benchmarks/train_step.py --preset=logo --out=bench.json
 """
@@ -22,7 +23,7 @@ import numpy as np
 
 from logo_jax import cli, experiment, files, outcomes, presets
 from logo_jax.training import parallel
-from logo_jax.training.compose import compose
+from logo_jax.training.compose import System, compose
 from logo_jax.training.fit_model import make_fit
 from logo_jax.training.step import make_train
 
@@ -66,10 +67,14 @@ def main(argv: list[str]) -> None:
     state = parallel.map_init(fit.init, mesh, keys, shared=data)
     model_params = jax.tree.map(jnp.copy, state.params)
     report["fit_model"] = _measure(fit.chunk, mesh, state, data, peak)
-  train = make_train(system, config)
-  fold = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-  state = parallel.map_init(train.init, mesh, fold, model_params, shared=data)
-  report["train"] = _measure(train.chunk, mesh, state, data, peak)
+  parts = {"learner": (System(system.learner, None), ())}
+  if system.imagination is not None:
+    parts["learner_and_imagination"] = (system, model_params)
+  for name, (part, params) in parts.items():
+    train = make_train(part, config)
+    fold = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+    state = parallel.map_init(train.init, mesh, fold, params, shared=data)
+    report[name] = _measure(train.chunk, mesh, state, data, peak)
   print(json.dumps(report, indent=2))
   if _OUT.value:
     files.write_json(_OUT.value, report)
