@@ -21,7 +21,7 @@ _DATASET = flags.DEFINE_string(
   "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>."
 )
 _UPDATES = flags.DEFINE_integer(
-  "updates", 4_000, "Learner updates of each system; a multiple of 1000."
+  "updates", 4_000, "Learner updates of each system; a multiple of 500."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of training.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
@@ -61,10 +61,8 @@ def _config(preset: str) -> config.ExperimentConfig:
     seed=_SEED.value,
     total_updates=_UPDATES.value,
     fit=dataclasses.replace(values.fit, updates=_MODEL_UPDATES),
-    evaluation=dataclasses.replace(
-      values.evaluation, interval=1_000, final_episodes=256
-    ),
-    checkpoint=config.CheckpointConfig(interval=1_000, keep=1),
+    evaluation=dataclasses.replace(values.evaluation, interval=500, final_episodes=256),
+    checkpoint=config.CheckpointConfig(interval=500, keep=1),
   )
 
 

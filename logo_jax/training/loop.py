@@ -94,6 +94,9 @@ def train(
   folder = session.folder.checkpoints / "train"
   with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
     state, step = _resume(session, checkpoints, state, "train")
+    if step == 0:  # the curve's first point: an untrained policy
+      first = _evaluate(session, evaluator, state)
+      session.folder.log(0, first | session.seconds.as_metrics(), "train")
     with progress(f"train {config.preset}", total, initial=step) as bar:
       while step < total:
         if session.stop:
