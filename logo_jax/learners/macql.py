@@ -41,10 +41,10 @@ from logo_jax.types import (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """Hyper-parameters; "measured" marks values chosen on smax/2s3z/medium-replay."""
+  """Hyper-parameters; "measured" marks values chosen in trials on SMAX 2s3z."""
 
   hidden_size: int = 256  # units; Table 8
-  learning_rate: float = 3e-4  # Adam, value and policy; Table 8 has 1e-3; measured
+  learning_rate: float = 3e-4  # Adam, of value and policy; Table 8 has 1e-3
   discount: float = 0.99  # gamma, per step
   cql_weight: float = 10.0  # alpha of Eq. 10; below 4 values inflate; measured
   num_samples: int = 16  # joint actions per state, uniform and policy each
