@@ -59,7 +59,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
     if folder.finished():
       say(f"{folder.path} is finished; nothing is trained again")
-      return folder.read_results()
+      return runs.read_results(folder.path)
     seconds = Seconds(_seconds_so_far(folder))
     seconds.add("load", time.monotonic() - start)
     data = parallel.replicate(loaded.data, mesh)

@@ -110,16 +110,6 @@ class RunFolder:
     """Writes the results and so marks the run as finished; NaN becomes null."""
     files.write_json(self.results_path, results)
 
-  def read_results(self) -> dict[str, Any]:
-    """The results of a finished run.
-
-    Raises:
-      ValueError: the run has not finished.
-    """
-    if not self.finished():
-      raise ValueError(f"run folder: {self.path} holds no results; it has not finished")
-    return json.loads(self.results_path.read_text(encoding="utf-8"))
-
   def log(self, step: int, metrics: dict[str, Any], phase: str = "train") -> None:
     """Appends metrics, on disk when this returns.
 

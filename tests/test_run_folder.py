@@ -216,13 +216,13 @@ def test_results(tmp_path):
   results = {"z": np.float32(1.5), "a": {"ci": float("nan"), "seeds": np.arange(2)}}
   with RunFolder.open(tmp_path, CONFIG) as run:
     with pytest.raises(ValueError, match="has not finished"):
-      run.read_results()
+      runs.read_results(run.path)
     with pytest.raises(ValueError, match="is not allowed in JSON"):
       run.write_results({"a": object()})
     assert not run.finished()
     run.write_results(results)
     assert run.finished()
-    read = run.read_results()
+    read = runs.read_results(run.path)
   assert read == {"z": 1.5, "a": {"ci": None, "seeds": [0, 1]}}
   assert list(read) == ["z", "a"]
   assert "NaN" not in run.results_path.read_text()
