@@ -21,7 +21,7 @@ _OUT = flags.DEFINE_string("out", "behaviours", "Folder to write <scenario>/ int
 
 def main(argv: list[str]) -> None:
   del argv
-  env = base.make(_SCENARIO.value)
+  env = base.make_jittable(_SCENARIO.value)
   config = ppo.Config(total_steps=_STEPS.value)
   start = time.monotonic()
 

@@ -154,7 +154,7 @@ def evaluate(
   step, state = restore(config, run_dir, loaded, best)
   system = compose.compose(config, loaded.spec, loaded.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  env = base.make(loaded.spec.name)
+  env = base.make_jittable(loaded.spec.name)
   result = Evaluator(env, system.learner.act, mesh, config).final(
     state.learner.params, episodes
   )
@@ -186,7 +186,7 @@ def restore(
 
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   config, imagination = session.config, session.system.imagination
-  env: Environment = base.make(loaded.spec.name)
+  env: Environment = base.make_jittable(loaded.spec.name)
   evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
   model_params = ()
   if imagination is not None:

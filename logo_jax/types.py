@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
+import numpy as np
 
 from logo_jax.ops.standardise import Moments
 
@@ -23,8 +24,8 @@ Action = Int[Array, "*b N"] | Float[Array, "*b N A"]
 class EnvSpec:
   """What a component must know of an environment; static and hashable.
 
-  Agents with shorter observations are padded to `obs_dim`; a legal-action mask says
-  which actions are real.
+  Agents with shorter observations are padded with zeros to `obs_dim`; a legal-action
+  mask says which discrete actions are real. Continuous actions lie in [-1, 1].
   """
 
   name: str  # <suite>/<scenario>, for example "smax/2s3z"
@@ -34,10 +35,20 @@ class EnvSpec:
   action_kind: Literal["discrete", "continuous"]
   action_dim: int  # number of actions (discrete) or dimension (continuous)
   max_steps: int  # time limit of an episode, in steps
+  obs_sizes: tuple[int, ...] = ()  # of each agent, before padding; () = all obs_dim
+
+  @property
+  def obs_mask(self) -> np.ndarray:
+    """bool `[N, O]`: False where an observation is padding."""
+    sizes = self.obs_sizes or (self.obs_dim,) * self.num_agents
+    return np.arange(self.obs_dim) < np.array(sizes)[:, None]
 
 
 class TimeStep(NamedTuple):
-  """What an environment shows after `reset` or `step`, without any batch axis."""
+  """What an environment shows after `reset` or `step`.
+
+  Without any batch axis in an `Environment`, with a leading one in a `HostEnvironment`.
+  """
 
   obs: Float[Array, "N O"]
   state: Float[Array, " S"]
@@ -60,6 +71,19 @@ class Environment(NamedTuple):
   step: Callable[
     [Any, jax.Array, jax.Array], tuple[Any, TimeStep]
   ]  # state, action, key
+
+
+class HostEnvironment(NamedTuple):
+  """An environment outside JAX: many copies at once, numpy arrays with axes `[B, ...]`.
+
+  As with `Environment`, both functions leave their arguments alone and nothing is
+  reset automatically: the state is a tree of arrays `[B, ...]`, from which callers
+  pick. `step` uses no randomness.
+  """
+
+  spec: EnvSpec
+  reset: Callable[[np.random.Generator, int], tuple[Any, TimeStep]]  # rng, B copies
+  step: Callable[[Any, np.ndarray], tuple[Any, TimeStep]]  # state, actions
 
 
 class Transition(NamedTuple):

@@ -94,7 +94,7 @@ def collect(
   folder = pathlib.Path(out) / dataset_name
   index = library.index(env_name.partition("/")[2])
   behaviour = qualities.behaviour(quality, index)
-  env = base.make(env_name)
+  env = base.make_jittable(env_name)
   num_envs = int(np.clip(num_transitions // 200, 8, _MAX_ENVS))
   chunks = _play(env, behaviour, num_envs, jax.random.key(seed))
   rows, episode_start, played = _assemble(chunks, num_transitions)

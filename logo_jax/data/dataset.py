@@ -56,7 +56,7 @@ def load(stored: StoredDataset) -> LoadedDataset:
   train, select, test = _split(len(episodes.first))
   statistics = _statistics(stored.rows, episodes, train)
   return LoadedDataset(
-    spec=EnvSpec(**stored.card["spec"]),
+    spec=stored.spec,
     card=stored.card,
     data=Dataset(
       rows=jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), stored.rows),

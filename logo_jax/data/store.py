@@ -33,7 +33,7 @@ class StoredDataset(NamedTuple):
   @property
   def spec(self) -> types.EnvSpec:
     """The environment that the data come from."""
-    return types.EnvSpec(**self.card["spec"])
+    return _spec(self.card, "card")
 
 
 def write(
@@ -155,7 +155,7 @@ def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
   spec = card.get("spec")
   if not isinstance(spec, dict) or set(spec) != names:
     raise ValueError(f"{where}: spec must have exactly {', '.join(sorted(names))}")
-  return types.EnvSpec(**spec)
+  return types.EnvSpec(**{**spec, "obs_sizes": tuple(spec["obs_sizes"])})
 
 
 def _read_array(path: pathlib.Path) -> np.ndarray:

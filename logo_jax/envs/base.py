@@ -37,8 +37,10 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 @functools.cache
-def make(name: str) -> types.Environment:
+def make(name: str) -> types.Environment | types.HostEnvironment:
   """Builds an environment; the same one each time, so that compiled code is shared.
+
+  Suites of pure JAX give an `Environment`, the others a `HostEnvironment`.
 
   Args:
     name: <suite>/<scenario>, for example "smax/2s3z".
@@ -49,6 +51,22 @@ def make(name: str) -> types.Environment:
   """
   suite, scenario = split_name(name)
   return _module(suite).make(scenario)
+
+
+def make_jittable(name: str) -> types.Environment:
+  """Builds an environment that can be compiled into a program.
+
+  Args:
+    name: <suite>/<scenario>, for example "smax/2s3z".
+
+  Raises:
+    ValueError: the name is unknown, or the environment runs outside JAX.
+    ImportError: the package behind the suite is not installed.
+  """
+  env = make(name)
+  if not isinstance(env, types.Environment):
+    raise ValueError(f"environment {name!r} runs on the host; it cannot be compiled")
+  return env
 
 
 def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:

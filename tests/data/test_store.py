@@ -17,6 +17,7 @@ _SPEC = {
   "action_kind": "discrete",
   "action_dim": 5,
   "max_steps": 9,
+  "obs_sizes": (),
 }
 _CARD = {"scenario": "toy/walk", "spec": _SPEC, "quality": "medium", "seed": 0}
 _START = np.array([0, 3, 8, 10], np.int64)  # episodes of 2, 4 and 1 transitions
