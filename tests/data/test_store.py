@@ -17,7 +17,7 @@ _SPEC = {
   "action_kind": "discrete",
   "action_dim": 5,
   "max_steps": 9,
-  "obs_sizes": (),
+  "obs_sizes": [2, 3],
 }
 _CARD = {"scenario": "toy/walk", "spec": _SPEC, "quality": "medium", "seed": 0}
 _START = np.array([0, 3, 8, 10], np.int64)  # episodes of 2, 4 and 1 transitions
@@ -76,7 +76,7 @@ def test_round_trip_is_exact(folder):
     assert array.dtype == expected.dtype
     np.testing.assert_array_equal(array, expected)
   np.testing.assert_array_equal(stored.episode_start, _START)
-  assert stored.spec == types.EnvSpec(**_SPEC)
+  assert stored.spec == types.EnvSpec(**_SPEC | {"obs_sizes": (2, 3)})
   assert stored.card.items() >= _CARD.items()
 
 
