@@ -60,15 +60,7 @@ def write(
   folder = pathlib.Path(folder)
   arrays = dict(zip(FIELDS, (*rows, episode_start), strict=True))
   arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-  spec = _spec(card, "card")
-  validate.layout(arrays, spec, "dataset")
-  validate.contents(arrays, spec, "dataset")
-  card = card | {
-    "format_version": FORMAT_VERSION,
-    "shapes": {name: list(array.shape) for name, array in arrays.items()},
-    **_statistics(arrays),
-    "content_hash": _content_hash(arrays),
-  }
+  card = complete_card(arrays, card)
   text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
   if folder.exists():
     if (folder / CARD).is_file() and (folder / CARD).read_text() == text:
@@ -91,6 +83,33 @@ def write(
     shutil.rmtree(partial, ignore_errors=True)
     raise
   return folder
+
+
+def complete_card(
+  arrays: validate.Arrays, card: dict[str, Any], where: str = "dataset"
+) -> dict[str, Any]:
+  """Checks a dataset and adds to its card what follows from the data.
+
+  Args:
+    arrays: contiguous, by the names in `FIELDS`.
+    card: what is known of the data; must have `spec`, the fields of an `EnvSpec`.
+    where: what to call the dataset in an error.
+
+  Returns:
+    The card with the format version, shapes, statistics and the content hash.
+
+  Raises:
+    ValueError: the data break a rule of the format.
+  """
+  spec = _spec(card, f"{where}: card")
+  validate.layout(arrays, spec, where)
+  validate.contents(arrays, spec, where)
+  return card | {
+    "format_version": FORMAT_VERSION,
+    "shapes": {name: list(array.shape) for name, array in arrays.items()},
+    **_statistics(arrays),
+    "content_hash": _content_hash(arrays),
+  }
 
 
 def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
