@@ -11,7 +11,10 @@ from logo_jax import types
 
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before.
-_SUITES = {"smax": "logo_jax.envs.smax"}
+_SUITES = {
+  "smax": "logo_jax.envs.smax",
+  "jumanji": "logo_jax.envs.jumanji",
+}
 
 
 def names() -> tuple[str, ...]:
