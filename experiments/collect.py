@@ -1,36 +1,74 @@
-"""Makes a dataset by playing the shipped behaviour policies.
+"""Makes datasets by playing behaviour policies.
 
-Example: python experiments/collect.py --dataset=smax/2s3z/medium-replay --out=data
+Examples:
+  python experiments/collect.py --dataset=smax/2s3z/medium-replay --out=data
+  python experiments/collect.py --dataset=all --out=data
+
+What lies in the output folder already is left alone: an interrupted command goes on
+where it stopped.
 """
 
+import pathlib
 import time
+from typing import Any
 
 from absl import flags
+import tqdm
 
 from logo_jax import cli
+from logo_jax.behaviours import library
 from logo_jax.data import collect, store
+from logo_jax.reporting import tables
 
 _DATASET = flags.DEFINE_string(
-  "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>."
+  "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>, or all."
 )
 _TRANSITIONS = flags.DEFINE_integer(
   "num_transitions", 100_000, "At least so many joint transitions, whole episodes only."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 _OUT = flags.DEFINE_string("out", "data", "Root folder of datasets.")
+_BEHAVIOURS = flags.DEFINE_string(
+  "behaviours", str(library.PARAMS_FOLDER), "Folder of behaviour policies."
+)
 
 
 def main(argv: list[str]) -> None:
   del argv
-  start = time.monotonic()
-  folder = collect.collect(_DATASET.value, _TRANSITIONS.value, _SEED.value, _OUT.value)
+  behaviours = pathlib.Path(_BEHAVIOURS.value)
+  everything = _DATASET.value == "all"
+  names = collect.names(behaviours) if everything else (_DATASET.value,)
+  if not names:
+    raise ValueError(f"behaviours: {behaviours} holds no policies")
+  num = _TRANSITIONS.value
+  rows = []
+  with tqdm.tqdm(total=num * len(names), unit=" transitions", unit_scale=True) as bar:
+    for k, name in enumerate(names):
+      bar.set_description(name)
+
+      def progress(complete: int, before: int = k * num) -> None:
+        bar.update(before + complete - bar.n)
+
+      start = time.monotonic()
+      request = collect.Request(name, num, _SEED.value, behaviours)
+      folder = collect.collect(request, _OUT.value, progress)
+      rows.append(_row(folder, time.monotonic() - start))
+      progress(num)
+  print(tables.markdown_table(rows))
+
+
+def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:
   card = store.read(folder, verify=False).card
-  print(
-    f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} episodes"
-    f" of {card['length_mean']:.1f} steps, return {card['return_mean']:.3f}"
-    f" +- {card['return_std']:.3f}, wins {card['win_rate']:.1%},"
-    f" {time.monotonic() - start:.0f} s"
-  )
+  size = sum(path.stat().st_size for path in folder.iterdir())
+  return {
+    "dataset": card["name"],
+    "transitions": card["num_transitions"],
+    "episodes": card["num_episodes"],
+    "return ± std": (card["return_mean"], card["return_std"]),
+    "wins %": 100 * card["win_rate"],
+    "MB": round(size / 1e6),
+    "seconds": round(seconds),
+  }
 
 
 if __name__ == "__main__":

@@ -3,26 +3,34 @@
 Example: python experiments/train_behaviour.py --scenario=smax/2s3z --out=behaviours
 """
 
+import dataclasses
 import pathlib
 import time
 
 from absl import flags
 
-from logo_jax import cli
-from logo_jax.behaviours import library, ppo, snapshots
+from logo_jax import cli, types
+from logo_jax.behaviours import library, recipes, snapshots
 from logo_jax.envs import base
 
 _SCENARIO = flags.DEFINE_string("scenario", "smax/2s3z", "Environment to train in.")
-_STEPS = flags.DEFINE_integer("total_steps", 1_500_000, "Joint environment steps.")
+_STEPS = flags.DEFINE_integer(
+  "total_steps", None, "Joint environment steps; by default as the shipped ones.", 1
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 _SNAPSHOTS = flags.DEFINE_integer("num_snapshots", 8, "Snapshots to keep.", 2)
-_OUT = flags.DEFINE_string("out", "behaviours", "Folder to write <scenario>/ into.")
+_OUT = flags.DEFINE_string(
+  "out", "behaviours", "Folder to write <suite>/<scenario>/ into."
+)
+_HOST_EPISODES = 64  # of an evaluation on the host; elsewhere the default
 
 
 def main(argv: list[str]) -> None:
   del argv
-  env = base.make_jittable(_SCENARIO.value)
-  config = ppo.Config(total_steps=_STEPS.value)
+  env = base.make(_SCENARIO.value)
+  config = recipes.recipe(_SCENARIO.value)
+  if _STEPS.value is not None:
+    config = dataclasses.replace(config, total_steps=_STEPS.value)
   start = time.monotonic()
 
   def report(steps: int, metrics) -> None:
@@ -37,16 +45,18 @@ def main(argv: list[str]) -> None:
 
   candidates = snapshots.train(env, config, _SEED.value, report=report)
   print(f"evaluating {len(candidates)} candidates", flush=True)
-  index, params = snapshots.make_library(env, candidates, _SEED.value, _SNAPSHOTS.value)
-  folder = pathlib.Path(_OUT.value) / _SCENARIO.value.partition("/")[2]
-  library.save(folder, index, params)
+  episodes = _HOST_EPISODES if isinstance(env, types.HostEnvironment) else 512
+  index, params = snapshots.make_library(
+    env, candidates, _SEED.value, _SNAPSHOTS.value, episodes
+  )
+  folder = library.save(pathlib.Path(_OUT.value), index, params)
   print(f"random play: return {index.random_return}")
   for entry in index.snapshots:
     print(
       f"{entry.name}: {entry.steps} steps, wins {entry.win_rate:.1%}, "
       f"return {entry.return_mean}"
     )
-  print(f"written to {folder}; collect.py plays what lies in {library.PARAMS_FOLDER}")
+  print(f"written to {folder}; collect.py --behaviours={_OUT.value} plays them")
 
 
 if __name__ == "__main__":

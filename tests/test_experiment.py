@@ -45,7 +45,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp("data")
-  collect.collect(DATASET, 1_500, 0, folder)
+  collect.collect(collect.Request(DATASET, 1_500), folder)
   return folder
 
 

@@ -1,11 +1,10 @@
 """The behaviour policies that are shipped with the library, and how they are stored.
 
-A folder per scenario holds one `<k>.npz` per snapshot, in order of training, and
+A folder per environment holds one `<k>.npz` per snapshot, in order of training, and
 `index.json`, which says how good each one is.
 """
 
 import dataclasses
-import functools
 import json
 import pathlib
 from typing import Any
@@ -22,7 +21,7 @@ PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
 class Snapshot:
   """A policy at one moment of its training, as evaluated when it was shipped."""
 
-  name: str  # <scenario>/<k>, for example "2s3z/3"
+  name: str  # <suite>/<scenario>/<k>, for example "smax/2s3z/3"
   steps: int  # joint environment steps of training
   episodes: int  # of the evaluation; actions sampled, not greedy
   win_rate: float
@@ -31,7 +30,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """All snapshots of a scenario, in order of training."""
+  """All snapshots of an environment, in order of training."""
 
   environment: str  # <suite>/<scenario>
   random_return: float  # mean return of uniform play over legal actions
@@ -40,42 +39,49 @@ class Index:
   snapshots: tuple[Snapshot, ...]
 
 
-def scenarios() -> tuple[str, ...]:
-  """The scenarios that have behaviour policies."""
-  return tuple(sorted(path.parent.name for path in PARAMS_FOLDER.glob("*/index.json")))
+def environments(root: pathlib.Path = PARAMS_FOLDER) -> tuple[str, ...]:
+  """The environments that have behaviour policies below `root`."""
+  found = (path.parent for path in root.glob("*/*/index.json"))
+  return tuple(sorted(f"{path.parent.name}/{path.name}" for path in found))
 
 
-@functools.cache
-def index(scenario: str) -> Index:
-  """Reads what is known about the snapshots of a scenario.
+def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
+  """Reads what is known about the snapshots of an environment.
+
+  Args:
+    environment: <suite>/<scenario>.
+    root: where the folders lie; the shipped ones by default.
 
   Raises:
-    ValueError: there are none for this scenario.
+    ValueError: there are none for this environment.
   """
-  if scenario not in scenarios():
+  known = environments(root)
+  if environment not in known:
     raise ValueError(
-      f"scenario {scenario!r} has no behaviour policies; there are some for: "
-      f"{', '.join(scenarios())} (experiments/train_behaviour.py makes others)"
+      f"environment {environment!r} has no behaviour policies; there are some for: "
+      f"{', '.join(known) or 'none'} (experiments/train_behaviour.py makes others)"
     )
-  content = json.loads((PARAMS_FOLDER / scenario / "index.json").read_text())
+  content = json.loads((root / environment / "index.json").read_text())
   content["snapshots"] = tuple(Snapshot(**entry) for entry in content["snapshots"])
   return Index(**content)
 
 
-def load(name: str) -> policy.PolicyParams:
+def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
   """Loads a snapshot.
 
   Args:
-    name: <scenario>/<k>, as in `index(scenario).snapshots`.
+    name: <suite>/<scenario>/<k>, as in `index(environment).snapshots`.
+    root: where the folders lie; the shipped ones by default.
 
   Raises:
     ValueError: there is no such snapshot.
   """
-  scenario, _, number = name.rpartition("/")
-  known = [snapshot.name for snapshot in index(scenario).snapshots]
+  environment, _, number = name.rpartition("/")
+  known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
     raise ValueError(f"snapshot {name!r} is not one of: {', '.join(known)}")
-  with np.load(PARAMS_FOLDER / scenario / f"{number}.npz", allow_pickle=False) as file:
+  path = root / environment / f"{number}.npz"
+  with np.load(path, allow_pickle=False) as file:
     return policy.PolicyParams(
       [
         (jnp.asarray(file[f"weight_{i}"]), jnp.asarray(file[f"bias_{i}"]))
@@ -84,14 +90,18 @@ def load(name: str) -> policy.PolicyParams:
     )
 
 
-def save(folder: pathlib.Path, content: Index, params: list[Any]) -> None:
-  """Writes a scenario's folder; snapshots of an earlier training are replaced.
+def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
+  """Writes an environment's folder; snapshots of an earlier training are replaced.
 
   Args:
-    folder: the scenario's folder, created where missing.
+    root: the folder of all environments, created where missing.
     content: what the index says; its snapshots are numbered from 0.
     params: the `PolicyParams` of each snapshot.
+
+  Returns:
+    The environment's folder.
   """
+  folder = root / content.environment
   folder.mkdir(parents=True, exist_ok=True)
   for old in folder.glob("*.npz"):
     old.unlink()
@@ -102,3 +112,4 @@ def save(folder: pathlib.Path, content: Index, params: list[Any]) -> None:
     np.savez(folder / f"{k}.npz", **arrays)
   text = json.dumps(dataclasses.asdict(content), indent=2)
   (folder / "index.json").write_text(text + "\n")
+  return folder

@@ -1,13 +1,11 @@
-"""PPO with shared parameters and a centralised value, compiled as one loop.
+"""PPO with shared parameters and a centralised value: what is learned from a rollout.
 
 Schulman et al., "Proximal policy optimization algorithms", 2017; the multi-agent form
 with a value of the global state follows Yu et al., "The surprising effectiveness of PPO
 in cooperative multi-agent games", NeurIPS 2022.
 """
 
-from collections.abc import Callable
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -16,25 +14,29 @@ import optax
 
 from logo_jax import types
 from logo_jax.behaviours import policy
-from logo_jax.envs import base
+
+_MIN_STD = 1e-2  # of standardised inputs
+_MAX_INPUT = 5.0  # standard deviations; of the critic's input
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
   """Hyper-parameters; one update consumes `num_envs * rollout_steps` joint steps."""
 
+  total_steps: int = 1_500_000  # joint environment steps
   num_envs: int = 128
   rollout_steps: int = 32
   num_epochs: int = 4  # passes over the data of one update
   num_minibatches: int = 4  # gradient steps per pass
   learning_rate: float = 1e-3  # falls linearly to a tenth over `total_steps`
-  total_steps: int = 1_500_000  # joint environment steps
   gamma: float = 0.99
   gae_lambda: float = 0.95
   clip: float = 0.2  # of the probability ratio
   entropy_cost: float = 0.01
   value_cost: float = 0.5
   max_grad_norm: float = 0.5
+  reward_scale: float = 1.0  # of what is learned from; reports are in raw units
+  standardise_obs: bool = False  # by running moments; the critic's input always is
   policy_hidden: tuple[int, ...] = (64, 64)
   value_hidden: tuple[int, ...] = (128, 128)
 
@@ -48,24 +50,31 @@ class Config:
 
 
 class Params(NamedTuple):
-  """The actor, the critic, and the fixed scaling of the critic's input."""
+  """The actor and the critic."""
 
   actor: policy.PolicyParams
   critic: policy.Layers
 
 
+class Moments(NamedTuple):
+  """Running mean and variance of features; 0 and 1 before the first update."""
+
+  count: jax.Array
+  mean: jax.Array  # [F]
+  var: jax.Array  # [F]
+
+  @property
+  def std(self) -> jax.Array:
+    return jnp.sqrt(self.var) + _MIN_STD
+
+
 class TrainState(NamedTuple):
-  """All that training carries from update to update."""
+  """All that learning changes."""
 
   params: Params
-  state_mean: jax.Array  # [S], of the first rollout
-  state_std: jax.Array  # [S]
+  obs: Moments  # [O]; never updated where observations are not standardised
+  state: Moments  # [S]
   opt_state: Any
-  env_state: Any  # of `num_envs` environments
-  timestep: types.TimeStep
-  total: jax.Array  # [B], rewards of the running episodes so far
-  key: jax.Array
-  step: jax.Array  # updates so far
 
 
 class Sample(NamedTuple):
@@ -74,100 +83,104 @@ class Sample(NamedTuple):
   obs: jax.Array
   state: jax.Array
   legal: jax.Array
-  action: jax.Array
+  raw_action: jax.Array  # see `policy.Head`
   log_prob: jax.Array  # [..., N], of the acting policy
   reward: jax.Array
   discount: jax.Array
   last: jax.Array
   next_state: jax.Array
-  won: jax.Array
 
 
-def make(
-  env: types.Environment, config: Config
-) -> tuple[Callable[[jax.Array], TrainState], Callable[..., Any]]:
-  """Builds training.
-
-  Args:
-    env: a jittable environment with discrete actions.
-    config: hyper-parameters.
-
-  Returns:
-    `init(key) -> TrainState` and `update(state) -> (state, metrics)`, both pure; scan
-    and compile them together.
+def check(config: Config) -> None:
+  """Refuses settings that do not fit together.
 
   Raises:
-    ValueError: actions are continuous, or the minibatches do not divide the data.
+    ValueError: the minibatches do not divide the data of one update.
   """
-  if env.spec.action_kind != "discrete":
-    raise ValueError(
-      f"action_kind of {env.spec.name} is {env.spec.action_kind!r}; PPO behaviours "
-      "need 'discrete'"
-    )
   if config.steps_per_update % config.num_minibatches:
     raise ValueError(
       f"num_minibatches {config.num_minibatches} does not divide "
       f"num_envs * rollout_steps = {config.steps_per_update}"
     )
-  return functools.partial(_init, env, config), functools.partial(_update, env, config)
 
 
-def _init(env: types.Environment, config: Config, key: jax.Array) -> TrainState:
-  """Fresh networks and environments; the first rollout scales the critic's input."""
-  k_policy, k_value, k_reset, k_roll, k_train = jax.random.split(key, 5)
+def init(spec: types.EnvSpec, config: Config, key: jax.Array) -> TrainState:
+  """Fresh networks."""
+  k_policy, k_value = jax.random.split(key)
   params = Params(
-    policy.init(env.spec, config.policy_hidden, k_policy),
-    policy.init_layers((env.spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
+    policy.init(spec, config.policy_hidden, k_policy),
+    policy.init_layers((spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
   )
-  env_state, timestep = jax.vmap(env.reset)(jax.random.split(k_reset, config.num_envs))
-  total = jnp.zeros((config.num_envs,))
-  carry = (env_state, timestep, total)
-  _, data, _ = _rollout(env, config, params.actor, carry, k_roll)
-  return TrainState(
-    params=params,
-    state_mean=data.state.mean((0, 1)),
-    state_std=data.state.std((0, 1)) + 1e-2,
-    opt_state=_optimizer(config).init(params),
-    env_state=env_state,
-    timestep=timestep,
-    total=total,
-    key=k_train,
-    step=jnp.zeros((), jnp.int32),
-  )
+  obs, state = (_no_moments(size) for size in (spec.obs_dim, spec.state_dim))
+  return TrainState(params, obs, state, _optimizer(config).init(params))
 
 
-def _update(
-  env: types.Environment, config: Config, state: TrainState
+def actor(state: TrainState, config: Config) -> policy.PolicyParams:
+  """The acting policy, a function of raw observations."""
+  if not config.standardise_obs:
+    return state.params.actor
+  return policy.fold_scaling(state.params.actor, state.obs.mean, state.obs.std)
+
+
+def act(
+  params: policy.PolicyParams, timestep: types.TimeStep, kind: str, key: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """What the acting policy does in a rollout.
+
+  Returns:
+    Actions, raw actions, and their log-probabilities `[B, N]`.
+  """
+  head = policy.head(kind)
+  outputs = policy.outputs(params, timestep.obs)
+  raw = head.sample(outputs, timestep.legal, key)
+  return head.squash(raw), raw, head.log_prob(outputs, timestep.legal, raw)
+
+
+def learn(
+  state: TrainState, data: Sample, kind: str, config: Config, key: jax.Array
 ) -> tuple[TrainState, types.Metrics]:
-  """Plays, then learns from what was played."""
-  k_roll, k_learn = jax.random.split(jax.random.fold_in(state.key, state.step))
-  carry = (state.env_state, state.timestep, state.total)
-  carry, data, returns = _rollout(env, config, state.params.actor, carry, k_roll)
+  """Several passes over one rollout in shuffled minibatches.
+
+  Args:
+    state: before.
+    data: `[T, B]`, played by `actor(state, config)`.
+    kind: the environment's `action_kind`.
+    config: hyper-parameters.
+    key: of the shuffling.
+  """
+  moments = _merge(state.state, data.state)
 
   def scale(x: jax.Array) -> jax.Array:
-    return jnp.clip((x - state.state_mean) / state.state_std, -5.0, 5.0)
+    return jnp.clip((x - moments.mean) / moments.std, -_MAX_INPUT, _MAX_INPUT)
 
   value = _value(state.params, scale(data.state))
   next_value = _value(state.params, scale(data.next_state))
   advantage = _advantage(config, data, value, next_value)
-  batch = (data._replace(state=scale(data.state)), advantage, advantage + value)
-  batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-  params, opt_state, metrics = _learn(
-    config, _optimizer(config), (state.params, state.opt_state), batch, k_learn
+  obs = (data.obs - state.obs.mean) / state.obs.std if config.standardise_obs else None
+  seen = data._replace(
+    state=scale(data.state), obs=data.obs if obs is None else obs, next_state=None
   )
-  episodes = jnp.maximum(data.last.sum(), 1)
-  metrics |= {
-    "behaviour/win_rate": (data.won & data.last).sum() / episodes,
-    "behaviour/return": returns / episodes,
-  }
-  return state._replace(
-    params=params,
-    opt_state=opt_state,
-    env_state=carry[0],
-    timestep=carry[1],
-    total=carry[2],
-    step=state.step + 1,
-  ), metrics
+  batch = jax.tree.map(
+    lambda x: x.reshape(-1, *x.shape[2:]), (seen, advantage, advantage + value)
+  )
+  params, opt_state, metrics = _descend(state, batch, kind, config, key)
+  if config.standardise_obs:
+    state = state._replace(obs=_merge(state.obs, data.obs))
+  return state._replace(params=params, state=moments, opt_state=opt_state), metrics
+
+
+def _no_moments(size: int) -> Moments:
+  return Moments(jnp.zeros(()), jnp.zeros((size,)), jnp.ones((size,)))
+
+
+def _merge(old: Moments, x: jax.Array) -> Moments:
+  """Adds `x` `[..., F]` to the moments (Chan et al., 1979)."""
+  x = x.reshape(-1, x.shape[-1])
+  count = old.count + x.shape[0]
+  share = x.shape[0] / count
+  delta = x.mean(0) - old.mean
+  var = (1 - share) * old.var + share * x.var(0) + share * (1 - share) * delta**2
+  return Moments(count, old.mean + share * delta, var)
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:
@@ -180,56 +193,14 @@ def _optimizer(config: Config) -> optax.GradientTransformation:
   )
 
 
-def _rollout(env, config, params, carry, key):
-  """Plays `rollout_steps` in every environment, each reset as its episode ends.
-
-  Returns:
-    The new carry, samples `[T, B]`, and the summed returns of finished episodes.
-  """
-
-  def body(carry, index):
-    env_state, timestep, total = carry
-    k_act, k_step, k_reset = jax.random.split(jax.random.fold_in(key, index), 3)
-    scores = policy.logits(params, timestep.obs, timestep.legal)
-    action = policy.sample(scores, timestep.legal, 0.0, k_act)
-    moved, reached = jax.vmap(env.step)(
-      env_state, action, jax.random.split(k_step, config.num_envs)
-    )
-    total = total + reached.reward
-    finished = jnp.where(reached.last, total, 0.0)
-    sample = Sample(
-      obs=timestep.obs,
-      state=timestep.state,
-      legal=timestep.legal,
-      action=action,
-      log_prob=_log_prob(scores, action),
-      reward=reached.reward,
-      discount=reached.discount,
-      last=reached.last,
-      next_state=reached.state,
-      won=reached.won,
-    )
-    fresh = jax.vmap(env.reset)(jax.random.split(k_reset, config.num_envs))
-    total = jnp.where(reached.last, 0.0, total)
-    carry = base.where_batched(reached.last, fresh, (moved, reached))
-    return (*carry, total), (sample, finished)
-
-  carry, (data, finished) = jax.lax.scan(body, carry, jnp.arange(config.rollout_steps))
-  return carry, data, finished.sum()
-
-
-def _log_prob(scores: jax.Array, action: jax.Array) -> jax.Array:
-  log_probs = jax.nn.log_softmax(scores)
-  return jnp.take_along_axis(log_probs, action[..., None], axis=-1)[..., 0]
-
-
 def _value(params: Params, state: jax.Array) -> jax.Array:
   return policy.apply_layers(params.critic, state)[..., 0]
 
 
-def _advantage(config, data: Sample, value, next_value) -> jax.Array:
+def _advantage(config: Config, data: Sample, value, next_value) -> jax.Array:
   """Generalised advantage estimates `[T, B]`; a time limit bootstraps."""
-  delta = data.reward + config.gamma * data.discount * next_value - value
+  reward = config.reward_scale * data.reward
+  delta = reward + config.gamma * data.discount * next_value - value
   decay = config.gamma * config.gae_lambda * (1.0 - data.last.astype(jnp.float32))
 
   def body(advantage, inputs):
@@ -241,12 +212,13 @@ def _advantage(config, data: Sample, value, next_value) -> jax.Array:
   return jax.lax.scan(body, start, (delta, decay), reverse=True)[1]
 
 
-def _learn(config, optimizer, learner, batch, key):
-  """Several passes over one update's data in shuffled minibatches."""
-  size = config.steps_per_update
+def _descend(state: TrainState, batch, kind: str, config: Config, key: jax.Array):
+  optimizer = _optimizer(config)
 
   def epoch(learner, index):
-    order = jax.random.permutation(jax.random.fold_in(key, index), size)
+    order = jax.random.permutation(
+      jax.random.fold_in(key, index), config.steps_per_update
+    )
     shuffled = jax.tree.map(
       lambda x: x[order].reshape(config.num_minibatches, -1, *x.shape[1:]), batch
     )
@@ -254,34 +226,33 @@ def _learn(config, optimizer, learner, batch, key):
 
   def minibatch(learner, data):
     params, opt_state = learner
-    grads, metrics = jax.grad(_loss, has_aux=True)(params, data, config)
+    grads, metrics = jax.grad(_loss, has_aux=True)(params, data, kind, config)
     updates, opt_state = optimizer.update(grads, opt_state, params)
     return (optax.apply_updates(params, updates), opt_state), metrics
 
+  learner = (state.params, state.opt_state)
   learner, metrics = jax.lax.scan(epoch, learner, jnp.arange(config.num_epochs))
   return *learner, jax.tree.map(jnp.mean, metrics)
 
 
-def _loss(params: Params, data, config: Config):
-  sample, advantage, target = data
-  scores = policy.logits(params.actor, sample.obs, sample.legal)
+def _loss(params: Params, batch, kind: str, config: Config):
+  sample, advantage, target = batch
+  head = policy.head(kind)
+  outputs = policy.outputs(params.actor, sample.obs)
   # An agent with one legal action decides nothing: it has no part in the loss.
-  weight = (sample.legal.sum(-1) > 1).astype(jnp.float32)
-  weight = weight / jnp.maximum(weight.sum(), 1.0)
+  free = (sample.legal.sum(-1) > 1) | (kind == "continuous")
+  weight = free.astype(jnp.float32) / jnp.maximum(free.sum(), 1.0)
   advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-  ratio = jnp.exp(_log_prob(scores, sample.action) - sample.log_prob)
+  log_prob = head.log_prob(outputs, sample.legal, sample.raw_action)
+  ratio = jnp.exp(log_prob - sample.log_prob)
   clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
   gain = jnp.minimum(ratio * advantage[:, None], clipped * advantage[:, None])
-  log_probs = jax.nn.log_softmax(scores)
-  entropy = -(jnp.exp(log_probs) * log_probs).sum(-1)
   value_loss = jnp.square(_value(params, sample.state) - target).mean()
   policy_loss = -(weight * gain).sum()
-  mean_entropy = (weight * entropy).sum()
-  loss = (
-    policy_loss + config.value_cost * value_loss - config.entropy_cost * mean_entropy
-  )
+  entropy = (weight * head.entropy(outputs, sample.legal)).sum()
+  loss = policy_loss + config.value_cost * value_loss - config.entropy_cost * entropy
   return loss, {
     "ppo/policy_loss": policy_loss,
     "ppo/value_loss": value_loss,
-    "ppo/entropy": mean_entropy,
+    "ppo/entropy": entropy,
   }

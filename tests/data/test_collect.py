@@ -9,15 +9,19 @@ import pytest
 
 from logo_jax import types
 from logo_jax.behaviours import library, policy, qualities
-from logo_jax.data import collect, store
+from logo_jax.data import collect, record, store
 
 _NAME = "smax/2s3z/medium-replay"
 _SIZE = 700
 
 
+def _collect(out, seed=0):
+  return collect.collect(collect.Request(_NAME, _SIZE, seed), out)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-  return collect.collect(_NAME, _SIZE, 0, tmp_path_factory.mktemp("data"))
+  return _collect(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +35,13 @@ def test_folder_and_card(folder, stored):
   assert card["name"] == _NAME
   assert (card["scenario"], card["quality"]) == ("smax/2s3z", "medium-replay")
   assert card["seed"] == 0
-  behaviour = qualities.behaviour("medium-replay", library.index("2s3z"))
+  behaviour = qualities.behaviour("medium-replay", library.index("smax/2s3z"))
   assert card["behaviour"]["epsilon"] == behaviour.epsilon
-  assert tuple(card["behaviour"]["shares"]) == behaviour.snapshots
-  assert sum(card["behaviour"]["shares"].values()) == pytest.approx(1, abs=1e-5)
-  assert set(card["versions"]) == {"logo_jax", "jax", "jaxmarl", "numpy"}
+  assert card["behaviour"]["protocol"].startswith("equal shares of all snapshots up")
+  played = [snapshot["name"] for snapshot in card["behaviour"]["snapshots"]]
+  assert played == list(behaviour.snapshots) == list(card["shares"])
+  assert sum(card["shares"].values()) == pytest.approx(1, abs=1e-5)
+  assert set(card["versions"]) >= {"logo_jax", "jax", "jaxmarl", "numpy"}
   assert 0 <= card["win_rate"] <= 1
 
 
@@ -83,18 +89,19 @@ def test_rewards_are_the_fall_in_enemy_health(stored):
 
 
 def test_same_seed_same_bytes_other_seed_other_data(folder, tmp_path):
-  again = collect.collect(_NAME, _SIZE, 0, tmp_path / "again")
+  again = _collect(tmp_path / "again")
   for path in folder.iterdir():
     assert path.read_bytes() == (again / path.name).read_bytes()
-  other = store.read(collect.collect(_NAME, _SIZE, 1, tmp_path / "other"))
+  other = store.read(_collect(tmp_path / "other", seed=1))
   assert other.card["content_hash"] != store.read(folder).card["content_hash"]
 
 
-def test_a_second_collection_into_the_same_folder(folder):
+def test_a_second_collection_into_the_same_folder(folder, monkeypatch):
   out = folder.parents[2]
-  assert collect.collect(_NAME, _SIZE, 0, out) == folder
-  with pytest.raises(ValueError, match="exists and holds something else"):
-    collect.collect(_NAME, _SIZE, 1, out)
+  monkeypatch.setattr(record, "record", None)  # nothing is played again
+  assert _collect(out) == folder
+  with pytest.raises(ValueError, match="a dataset with seed 0, asked for is 1; remove"):
+    _collect(out, seed=1)
 
 
 def _stream(lasts: list[list[int]]) -> np.ndarray:
@@ -109,11 +116,11 @@ def _stream(lasts: list[list[int]]) -> np.ndarray:
 def test_episodes_are_taken_in_order_not_as_they_finish():
   # Environment 0 plays short episodes, environment 1 a long one first.
   last = _stream([[2, 2, 2, 2], [12, 3]])
-  begin, end = collect._first_episodes(last, 12)
+  begin, end, _ = collect._first_episodes(last, 12)
   # Number 0: rows 0-1 of 0. Number 1: rows 0-11 of 1. 1 + 11 transitions are enough.
   assert begin.tolist() == [0 * 2 + 0, 0 * 2 + 1]
   assert end.tolist() == [1 * 2 + 0, 11 * 2 + 1]
-  begin, end = collect._first_episodes(last, 14)
+  begin, end, _ = collect._first_episodes(last, 14)
   assert begin.tolist() == [0, 1, 2 * 2, 12 * 2 + 1]
   assert end.tolist() == [2, 23, 3 * 2, 14 * 2 + 1]
 
@@ -126,7 +133,8 @@ def test_an_unfinished_episode_is_waited_for():
 
 
 def test_every_block_of_episodes_has_everybody_once():
-  who = np.asarray(collect._assign(jnp.arange(60), 6, jax.random.key(0)))
+  game = record.Game(_corridor(), 60, 6, 0.0)
+  who = np.asarray(record._assign(game, jnp.zeros(60, int), jax.random.key(0)))
   np.testing.assert_array_equal(
     np.sort(who.reshape(10, 6)), np.tile(np.arange(6), (10, 1))
   )
@@ -161,14 +169,46 @@ def _corridor() -> types.Environment:
   return types.Environment(spec, reset, step)
 
 
-def test_recorded_lengths_have_the_true_law(monkeypatch):
+def _on_host() -> types.HostEnvironment:
+  """The same game in numpy."""
+  spec = _corridor().spec
+
+  def show(time, reward, done):
+    return types.TimeStep(
+      obs=time.astype(np.float32)[:, None, None],
+      state=time.astype(np.float32)[:, None],
+      legal=np.ones((len(time), 1, 2), bool),
+      reward=reward.astype(np.float32),
+      discount=1 - done.astype(np.float32),
+      last=done | (time >= 4),
+      won=done,
+    )
+
+  def reset(rng, num):
+    time = np.zeros(num, int)
+    return time, show(time, time, time > 0)
+
+  def step(time, action):
+    return time + 1, show(time + 1, action[:, 0] == 1, action[:, 0] == 1)
+
+  return types.HostEnvironment(spec, reset, step)
+
+
+def _play(env, params, num_envs, num_transitions):
+  game = record.Game(env, num_envs, len(params), 0.0)
+  chunks = record.record(game, params, jax.random.key(0))
+  complete = []
+  played = collect._assemble(chunks, num_transitions, complete.append)
+  assert complete == sorted(complete)
+  assert complete[-1] == num_transitions
+  return played
+
+
+@pytest.mark.parametrize("make", [_corridor, _on_host])
+def test_recorded_lengths_have_the_true_law(make):
   """Uniform play ends after 1, 2, 3, 4 steps with 1/2, 1/4, 1/8, 1/8."""
   uniform = policy.PolicyParams([(jnp.zeros((2, 2)), jnp.zeros(2))])
-  monkeypatch.setattr(library, "load", lambda name: uniform)
-  chunks = collect._play(
-    _corridor(), qualities.Behaviour(("toy/0",), 0.0), 16, jax.random.key(0)
-  )
-  rows, start, played = collect._assemble(chunks, 8000)
+  rows, start, played = _play(make(), [uniform], 16, 8000)
   lengths = np.diff(start) - 1
   counts = collections.Counter(lengths.tolist())
   for length, share in {1: 1 / 2, 2: 1 / 4, 3: 1 / 8, 4: 1 / 8}.items():
@@ -182,15 +222,11 @@ def test_recorded_lengths_have_the_true_law(monkeypatch):
   assert 0 < (~played.won).sum() < len(lengths) / 8
 
 
-def test_episodes_are_played_by_whom_they_are_assigned_to(monkeypatch):
-  def steadfast(name):
-    bias = jnp.array([-50.0, 50.0]) if name == "toy/ends" else jnp.array([50.0, -50.0])
-    return policy.PolicyParams([(jnp.zeros((2, 2)), bias)])
-
-  monkeypatch.setattr(library, "load", steadfast)
-  behaviour = qualities.Behaviour(("toy/ends", "toy/goes_on"), 0.0)
-  chunks = collect._play(_corridor(), behaviour, 8, jax.random.key(0))
-  _, start, played = collect._assemble(chunks, 300)
+@pytest.mark.parametrize("make", [_corridor, _on_host])
+def test_episodes_are_played_by_whom_they_are_assigned_to(make):
+  biases = jnp.array([[-50.0, 50.0], [50.0, -50.0]])  # ends at once; goes on
+  params = [policy.PolicyParams([(jnp.zeros((2, 2)), bias)]) for bias in biases]
+  _, start, played = _play(make(), params, 8, 300)
   np.testing.assert_array_equal(np.diff(start) - 1, np.where(played.behaviour, 4, 1))
   blocks = played.behaviour[: len(played.behaviour) // 2 * 2].reshape(-1, 2)
   np.testing.assert_array_equal(blocks.sum(1), 1)
@@ -204,15 +240,15 @@ def test_episodes_are_played_by_whom_they_are_assigned_to(monkeypatch):
     ("2s3z", "must be <suite>/<scenario>/<quality>"),
     ("smax/2s3z/good", "'good' .* is not one of: medium-replay, medium, mixed, expert"),
     ("smax/9z/medium", "'smax/9z' is not one of: .*smax/2s3z"),
-    ("smax/3m/medium", "'3m' has no behaviour policies; there are some for: 2s3z"),
+    ("smax/3m/medium", "'smax/3m' has no behaviour policies; there are .*smax/2s3z"),
   ],
 )
 def test_unknown_datasets_are_refused(tmp_path, name, message):
   with pytest.raises(ValueError, match=message):
-    collect.collect(name, 100, 0, tmp_path)
+    collect.collect(collect.Request(name, 100), tmp_path)
   assert list(tmp_path.iterdir()) == []
 
 
 def test_no_transitions_are_refused(tmp_path):
   with pytest.raises(ValueError, match="num_transitions 0 must be at least 1"):
-    collect.collect(_NAME, 0, 0, tmp_path)
+    collect.collect(collect.Request(_NAME, 0), tmp_path)

@@ -1,0 +1,38 @@
+"""How the shipped behaviour policies were trained: what differs from the defaults."""
+
+from logo_jax.behaviours import ppo
+
+_WIDE = (128, 128)
+_MUJOCO = {
+  "num_envs": 64,
+  "rollout_steps": 64,
+  "num_epochs": 8,
+  "learning_rate": 5e-4,
+  "entropy_cost": 0.0,
+  "reward_scale": 0.1,
+  "standardise_obs": True,
+}
+_RECIPES: dict[str, dict] = {
+  "smax/3s_vs_5z": {"total_steps": 3_000_000},
+  "smax/5m_vs_6m": {
+    "total_steps": 8_000_000,
+    "num_envs": 256,
+    "learning_rate": 7e-4,
+    "entropy_cost": 0.03,
+    "policy_hidden": _WIDE,
+  },
+  "smax/6h_vs_8z": {"total_steps": 2_000_000, "policy_hidden": _WIDE},
+  "smax/3s5z_vs_3s6z": {"total_steps": 8_000_000, "policy_hidden": _WIDE},
+  "mamujoco/hopper-3x1": {"total_steps": 2_000_000} | _MUJOCO,
+  "mamujoco/ant-2x4": {"total_steps": 4_000_000} | _MUJOCO,
+  "mamujoco/halfcheetah-6x1": {"total_steps": 4_000_000} | _MUJOCO,
+}
+
+
+def recipe(environment: str) -> ppo.Config:
+  """The hyper-parameters for an environment; the defaults where none are known.
+
+  Args:
+    environment: <suite>/<scenario>.
+  """
+  return ppo.Config(**_RECIPES.get(environment, {}))
