@@ -9,9 +9,10 @@ The team reward is the sum of the agents' rewards where the game pays them apart
 - `lbf-*`, LevelBasedForaging: food pays its share of all food's levels, 1 in total; the
   end is when all is eaten. Observations are Jumanji's: cell and level of each food and
   agent, (-1, -1, 0) for what is out of sight.
-- `connector-*`, Connector: +1 for each pair connected and -0.03 for each that is not,
-  every step; the end is when all are connected or blocked. An agent sees the whole grid
-  as six indicators per cell: its own path, head and target, then those of all others.
+- `connector-*`, Connector: +1 for each pair connected, and -0.03 a step for each that
+  was not before it; the end is when all are connected or blocked. An agent sees the
+  whole grid as six indicators per cell: its own path, head and target, then those of
+  all others.
 """
 
 from collections.abc import Callable
