@@ -14,6 +14,7 @@ from logo_jax import types
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
+  "mamujoco": "logo_jax.envs.mamujoco",
 }
 
 
