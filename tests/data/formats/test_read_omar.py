@@ -1,0 +1,142 @@
+"""OMAR's folders of .npy arrays, written straight from the description."""
+
+import numpy as np
+import pytest
+
+from logo_jax.data import store
+from logo_jax.data.formats import omar
+
+
+def _particles(folder, num_episodes=3, length=25, sizes=(4, 4, 3)):
+  """Particle games: episodes of 25 steps that never say they are done."""
+  rng = np.random.default_rng(0)
+  total = num_episodes * length
+  folder.mkdir(parents=True)
+  arrays = {"rews": rng.normal(size=total)}
+  for i, size in enumerate(sizes):
+    walk = rng.normal(size=(num_episodes, length + 1, size))
+    arrays[f"obs_{i}"] = walk[:, :-1].reshape(total, size)
+    arrays[f"next_obs_{i}"] = walk[:, 1:].reshape(total, size)
+    arrays[f"acs_{i}"] = rng.normal(scale=1.5, size=(total, 2))
+    arrays[f"rews_{i}"] = arrays["rews"]
+    arrays[f"dones_{i}"] = np.zeros(total)
+  _save(folder, arrays)
+  return arrays
+
+
+def _save(folder, arrays):
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, array in arrays.items():
+    if name != "rews":
+      np.save(folder / f"{name}.npy", array)
+
+
+def test_particle_games_are_cut_every_25_steps(tmp_path):
+  folder = tmp_path / "simple_spread" / "medium-replay" / "seed_0_data"
+  arrays = _particles(folder)
+  stored = omar.read(folder)
+  np.testing.assert_array_equal(stored.episode_start, [0, 26, 52, 78])
+  np.testing.assert_array_equal(stored.rows.discount, 1)
+  assert stored.spec.obs_sizes == (4, 4, 3) and stored.spec.obs_dim == 4
+  assert stored.spec.max_steps == 25 and stored.spec.name == "omar/simple_spread"
+  assert stored.card["name"] == "omar/simple_spread/medium-replay/seed_0_data"
+  for e in range(3):
+    rows, steps = slice(26 * e, 26 * e + 25), slice(25 * e, 25 * e + 25)
+    for i, size in enumerate((4, 4, 3)):
+      obs = stored.rows.obs[:, i]
+      for got, key in ((obs[rows], "obs"), (obs[26 * e + 1 : 26 * e + 26], "next_obs")):
+        expected = arrays[f"{key}_{i}"][steps].astype(np.float32)
+        np.testing.assert_array_equal(got[:, :size], expected)
+      assert not obs[:, size:].any()
+      action = np.clip(arrays[f"acs_{i}"][steps], -1, 1).astype(np.float32)
+      np.testing.assert_array_equal(stored.rows.action[rows, i], action)
+    reward = arrays["rews"][steps].astype(np.float32)
+    np.testing.assert_array_equal(stored.rows.reward[rows], reward)
+    assert stored.rows.reward[26 * e + 25] == 0
+  np.testing.assert_array_equal(stored.rows.state, stored.rows.obs.reshape(78, 12))
+  assert store.read(store.write(tmp_path / "own", *stored)).card == stored.card
+
+
+def test_the_prey_belongs_to_the_environment(tmp_path):
+  folder = tmp_path / "simple_tag" / "expert" / "seed_3_data"
+  _particles(folder, sizes=(4, 4, 4, 2))
+  assert omar.read(folder).spec.num_agents == 3
+  assert omar.read(folder).spec.obs_sizes == ()
+  assert omar.read(folder, num_agents=4).spec.obs_sizes == (4, 4, 4, 2)
+  with pytest.raises(ValueError, match="num_agents 5 is not within 1 and 4"):
+    omar.read(folder, num_agents=5)
+
+
+def test_episodes_also_end_where_rows_do_not_join(tmp_path):
+  _particles(tmp_path / "x", num_episodes=4, length=10)
+  stored = omar.read(tmp_path / "x")
+  np.testing.assert_array_equal(stored.episode_start, [0, 11, 22, 33, 44])
+  np.testing.assert_array_equal(stored.rows.discount, 1)
+  stored = omar.read(tmp_path / "x", episode_length=4)
+  np.testing.assert_array_equal(np.diff(stored.episode_start), [5, 5, 3] * 4)
+  assert stored.card["num_transitions"] == 40
+  with pytest.raises(ValueError, match="episode_length 0 must be at least 1"):
+    omar.read(tmp_path / "x", episode_length=0)
+
+
+def _cheetah(done_at=(1000, 700)):
+  rng = np.random.default_rng(0)
+  total, ends = sum(done_at), np.cumsum(done_at) - 1
+  done = np.zeros(total)
+  done[ends] = 1
+  arrays = {"states_0": rng.normal(size=(total, 5)), "rews": np.zeros(total)}
+  arrays["next_states_0"] = np.roll(arrays["states_0"], -1, 0)
+  arrays["next_states_0"][ends] = 7.0
+  for i in range(2):
+    obs = arrays["states_0"][:, i : i + 2]
+    arrays |= {f"obs_{i}": obs, f"next_obs_{i}": arrays["next_states_0"][:, i : i + 2]}
+    arrays |= {f"acs_{i}": np.zeros((total, 3)), f"dones_{i}": done[:, None]}
+    arrays[f"rews_{i}"] = np.full((total, 1), 2.0 + i)
+  return arrays
+
+
+def test_cheetah_has_states_and_a_limit_of_1000(tmp_path):
+  folder = tmp_path / "HalfCheetah-v2" / "medium" / "seed_0_data"
+  _save(folder, _cheetah())
+  stored = omar.read(folder)
+  np.testing.assert_array_equal(stored.episode_start, [0, 1001, 1702])
+  assert stored.rows.discount[999] == 1  # cut by the limit
+  assert stored.rows.discount[1001 + 699] == 0
+  np.testing.assert_array_equal(stored.rows.state[[1000, 1701]], 7.0)
+  np.testing.assert_array_equal(stored.rows.obs[[1000, 1701]], 7.0)
+  assert stored.rows.reward[0] == 2.5  # the mean of 2 and 3
+  assert stored.spec.max_steps == 1000 and stored.spec.action_dim == 3
+
+
+@pytest.mark.parametrize(
+  ("name", "change", "message"),
+  [
+    ("acs_1", None, "acs_1.npy is missing"),
+    ("obs_1", lambda x: x[:-1], r"obs_1.npy has shape \[74, 4\], must be \[75, O\]"),
+    ("acs_1", lambda x: x[:, :1], r"acs_1.npy has shape \[75, 1\], must be \[75, 2\]"),
+    (
+      "rews_0",
+      lambda x: x[:, None, None],
+      r"rews_0.npy has shape \[75, 1, 1\], must be",
+    ),
+    ("rews_0", lambda x: x * np.nan, "reward has NaN or infinity, row 0"),
+    ("next_obs_0", lambda x: x[0, 0], "next_obs_0.npy holds a single value"),
+    ("dones_0", lambda x: x.astype(object), "dones_0.npy is cut short or not a plain"),
+  ],
+)
+def test_what_is_wrong_is_named(tmp_path, name, change, message):
+  arrays = _particles(tmp_path / "x")
+  (tmp_path / "x" / f"{name}.npy").unlink()
+  if change is not None:
+    np.save(tmp_path / "x" / f"{name}.npy", change(arrays[name]), allow_pickle=True)
+  with pytest.raises(ValueError, match=message):
+    omar.read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("size", [0, 60, 300])
+def test_an_array_cut_short(tmp_path, size):
+  _particles(tmp_path / "x")
+  path = tmp_path / "x" / "obs_1.npy"
+  path.write_bytes(path.read_bytes()[:size])
+  with pytest.raises(ValueError, match=r"obs_1\.npy is cut short or not"):
+    omar.read(tmp_path / "x")
