@@ -229,10 +229,11 @@ def _import() -> tuple[Any, Any]:
   The import of the latter prints advice about other robots; it goes unseen.
   """
   try:
-    with contextlib.redirect_stderr(io.StringIO()):
-      from gymnasium_robotics import mamujoco_v1
     import mujoco
     import mujoco.rollout
+
+    with contextlib.redirect_stderr(io.StringIO()):
+      from gymnasium_robotics import mamujoco_v1
   except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("gymnasium_robotics", "mujoco"):
       raise
