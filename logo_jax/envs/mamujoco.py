@@ -47,10 +47,11 @@ class State(NamedTuple):
 class _Views(NamedTuple):
   """Who sees and drives what."""
 
-  observe: Callable[[np.ndarray], np.ndarray]  # state [B, S] -> observations [B, N, O]
-  obs_sizes: tuple[int, ...]  # of each agent, before padding
+  # -> observations [B, N, O] and state [B, S], both float32
+  show: Callable[[tasks.Motion], tuple[np.ndarray, np.ndarray]]
   obs_dim: int
-  num_zeros: int  # at the end of the state
+  obs_sizes: tuple[int, ...]  # of each agent, before padding; () = all `obs_dim`
+  state_dim: int
   actuators: np.ndarray  # int [U]: the place of each actuator among the agents' actions
 
 
@@ -87,7 +88,7 @@ def _make(scenario: str, num_threads: int) -> types.HostEnvironment:
     name=f"mamujoco/{scenario}",
     num_agents=len(robot.possible_agents),
     obs_dim=views.obs_dim,
-    state_dim=single.observation_space.shape[0] + views.num_zeros,
+    state_dim=views.state_dim,
     action_kind="continuous",
     action_dim=single.model.nu // len(robot.possible_agents),
     max_steps=MAX_STEPS,
@@ -107,8 +108,9 @@ def _make(scenario: str, num_threads: int) -> types.HostEnvironment:
       physics=np.concatenate([np.zeros((num, 1)), qpos, qvel], axis=-1),
       steps=np.zeros(num, np.int32),
     )
-    healthy = np.ones(num, bool)
-    return state, _time_step(spec, task, views, (state, motion_of(state)), (0, healthy))
+    motion = motion_of(state)
+    reward, healthy = np.zeros(num), np.ones(num, bool)
+    return state, _time_step(views, spec, state.steps, motion, reward, healthy)
 
   def step(state: State, action: np.ndarray) -> tuple[State, types.TimeStep]:
     wanted = (len(state.steps), spec.num_agents, spec.action_dim)
@@ -122,30 +124,28 @@ def _make(scenario: str, num_threads: int) -> types.HostEnvironment:
     healthy = task.healthy(motion)
     speed = (motion.qpos[:, 0] - motion_of(state).qpos[:, 0]) / single.dt
     reward = tasks.reward(task, speed, control, healthy)
-    return new, _time_step(spec, task, views, (new, motion), (reward, healthy))
+    return new, _time_step(views, spec, new.steps, motion, reward, healthy)
 
   return types.HostEnvironment(spec, reset, step)
 
 
 def _time_step(
-  spec: types.EnvSpec,
-  task: tasks.Task,
   views: _Views,
-  now: tuple[State, tasks.Motion],
-  came: tuple[Any, np.ndarray],  # reward; upright, bool [B]
+  spec: types.EnvSpec,
+  steps: np.ndarray,
+  motion: tasks.Motion,
+  reward: np.ndarray,
+  healthy: np.ndarray,
 ) -> types.TimeStep:
-  state, motion = now
-  reward, healthy = came
-  num = len(state.steps)
-  whole = np.zeros((num, spec.state_dim), np.float32)
-  whole[:, : spec.state_dim - views.num_zeros] = tasks.observe(task, motion)
+  num = len(steps)
+  obs, state = views.show(motion)
   fields: dict[str, Any] = {
-    "obs": views.observe(whole),
-    "state": whole,
+    "obs": obs,
+    "state": state,
     "legal": np.ones((num, spec.num_agents, spec.action_dim), bool),
-    "reward": np.full(num, reward, np.float32),
+    "reward": reward.astype(np.float32),
     "discount": healthy.astype(np.float32),
-    "last": ~healthy | (state.steps >= MAX_STEPS),
+    "last": ~healthy | (steps >= MAX_STEPS),
     "won": np.zeros(num, bool),
   }
   return types.TimeStep(**fields)
@@ -153,36 +153,39 @@ def _time_step(
 
 def _partial_views(task: tasks.Task, robot) -> _Views:
   """What Gymnasium-Robotics shows and gives to each agent."""
-  del task
+  state_dim = robot.single_agent_env.observation_space.shape[0]
   seen = list(robot.observation_factorization.values())  # indices into the state
   sizes = tuple(len(indices) for indices in seen)
-  blank = robot.single_agent_env.observation_space.shape[0]  # a zero beyond the state
-  index = np.full((len(seen), max(sizes)), blank)
+  index = np.full((len(seen), max(sizes)), state_dim)  # a zero beyond the state
   for row, indices in zip(index, seen, strict=True):
     row[: len(indices)] = indices
   driven = [node.act_ids for part in robot.agent_action_partitions for node in part]
 
-  def observe(state: np.ndarray) -> np.ndarray:
-    return np.pad(state, ((0, 0), (0, 1)))[:, index]
+  def show(motion: tasks.Motion) -> tuple[np.ndarray, np.ndarray]:
+    state = tasks.observe(task, motion).astype(np.float32)
+    return np.pad(state, ((0, 0), (0, 1)))[:, index], state
 
-  return _Views(observe, sizes, max(sizes), 0, np.argsort(driven))
+  return _Views(show, max(sizes), sizes, state_dim, np.argsort(driven))
 
 
 def _full_views(task: tasks.Task, robot) -> _Views:
   """The whole observation and the agent's one-hot; actions in the agents' order."""
   num_agents = len(robot.possible_agents)
-  num_seen = robot.single_agent_env.observation_space.shape[0] + task.num_zeros
-  blank = np.zeros((num_agents, num_seen + num_agents), np.float32)
-  blank[:, num_seen:] = np.eye(num_agents)
+  num_seen = robot.single_agent_env.observation_space.shape[0]
+  state_dim = num_seen + task.num_zeros
+  one_hots = np.eye(num_agents, dtype=np.float32)
 
-  def observe(state: np.ndarray) -> np.ndarray:
-    obs = np.repeat(blank[None], len(state), axis=0)
-    obs[..., :num_seen] = state[:, None]
-    return obs
+  def show(motion: tasks.Motion) -> tuple[np.ndarray, np.ndarray]:
+    num = len(motion.qpos)
+    state = np.zeros((num, state_dim), np.float32)
+    state[:, :num_seen] = tasks.observe(task, motion)
+    obs = np.empty((num, num_agents, state_dim + num_agents), np.float32)
+    obs[..., :state_dim] = state[:, None]
+    obs[..., state_dim:] = one_hots
+    return obs, state
 
-  num_actuators = robot.single_agent_env.unwrapped.model.nu
-  actuators = np.arange(num_actuators)
-  return _Views(observe, (), blank.shape[1], task.num_zeros, actuators)
+  actuators = np.arange(robot.single_agent_env.unwrapped.model.nu)
+  return _Views(show, state_dim + num_agents, (), state_dim, actuators)
 
 
 def _make_simulator(

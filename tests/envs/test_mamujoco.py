@@ -103,11 +103,11 @@ def _follow(spec, theirs, played):
 def test_equals_gymnasium_robotics(scenario, monkeypatch, tmp_path):
   env = base.make(f"mamujoco/{scenario}")
   theirs = _theirs(scenario, monkeypatch, tmp_path)
-  start, _ = _reset(env, 4)
+  start, _ = _reset(env, 8)
   start.physics[0, -env.spec.state_dim // 2 :] *= 30  # one that is thrown about
-  played = _play(env, start, 150)
+  played = _play(env, start, 100)
   ends, gaps = [], []
-  for i in range(4):
+  for i in range(8):
     copy = jax.tree.map(lambda x, i=i: x[:, i], played)
     end, gap = _follow(env.spec, theirs, copy)
     ends.append(end)
