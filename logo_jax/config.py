@@ -11,6 +11,15 @@ from logo_jax.registry import Component
 
 
 @dataclasses.dataclass(frozen=True)
+class DataConfig:
+  """How the dataset is held while it is trained on."""
+
+  # "host": rows stay on disk, and only those of the next updates are on the device;
+  # for datasets that do not fit. The results are the same bit for bit.
+  placement: Literal["device", "host"] = "device"
+
+
+@dataclasses.dataclass(frozen=True)
 class FitConfig:
   """Phase 1 of Algorithm 1: fitting the world model."""
 
@@ -64,6 +73,7 @@ class ExperimentConfig:
   # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
   mix: Literal["half", "bernoulli"] = "half"
   data_parallel: int = 1  # devices that share one run's batch
+  data: DataConfig = DataConfig()
   fit: FitConfig = FitConfig()
   evaluation: EvaluationConfig = EvaluationConfig()
   checkpoint: CheckpointConfig = CheckpointConfig()
@@ -101,6 +111,7 @@ def from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
 
 
 _SECTIONS = {
+  "data": DataConfig,
   "fit": FitConfig,
   "evaluation": EvaluationConfig,
   "checkpoint": CheckpointConfig,

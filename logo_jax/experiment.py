@@ -62,7 +62,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
       return runs.read_results(folder.path)
     seconds = Seconds(_seconds_so_far(folder))
     seconds.add("load", time.monotonic() - start)
-    data = parallel.replicate(loaded.data, mesh)
+    data = parallel.place(loaded.data, mesh)
     session = Session(config, system, mesh, data, folder, stop, seconds)
     results = _work(session, loaded)
     if results is None:
@@ -106,7 +106,8 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
       f"{folder} is missing: collecting {config.num_transitions} transitions of "
       f"{config.dataset} with the shipped behaviour policies"
     )
-    collect.collect(config.dataset, config.num_transitions, 0, config.data_dir)
+    request = collect.Request(config.dataset, config.num_transitions)
+    collect.collect(request, config.data_dir)
   stored = store.read(folder)
   card = stored.card
   if card["name"] != config.dataset:
@@ -122,7 +123,7 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} "
     f"episodes, mean return {card['return_mean']:.2f}"
   )
-  return dataset.load(stored)
+  return dataset.load(stored, config.data.placement)
 
 
 def evaluate(
@@ -179,7 +180,7 @@ def restore(
   path = RunFolder(run_dir).checkpoints / "train"
   with Checkpointer(path, read_only=True) as checkpoints:
     step = checkpoints.best_step() if best else checkpoints.latest_step()
-    data = parallel.replicate(loaded.data, mesh)
+    data = parallel.place(loaded.data, mesh)
     state = checkpoints.restore(loop.train_state(config, system, mesh, data), step)
   return int(step or 0), state
 

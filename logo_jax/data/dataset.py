@@ -1,20 +1,21 @@
 """From stored rows to what training needs: splits by episode, statistics, batches."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.data.store import StoredDataset
-from logo_jax.ops.standardise import moments
+from logo_jax.ops.standardise import CONSTANT_STD, STD_FLOOR, Moments
 from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 
 # Shares of the episodes. The split depends on the dataset alone, never on a run's seed.
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
+_BLOCK_BYTES = 2**24  # of an array looked at in one go
 
 
 class Episodes(NamedTuple):
@@ -26,7 +27,7 @@ class Episodes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedDataset:
-  """A dataset in memory with all that is known about it."""
+  """A dataset ready to be trained on, with all that is known about it."""
 
   spec: EnvSpec
   card: dict
@@ -39,11 +40,15 @@ class LoadedDataset:
     return self.data.starts.shape[0]
 
 
-def load(stored: StoredDataset) -> LoadedDataset:
-  """Splits the episodes, computes statistics and puts the rows on the default device.
+def load(
+  stored: StoredDataset, placement: Literal["device", "host"] = "device"
+) -> LoadedDataset:
+  """Splits the episodes, computes statistics and puts the rows where they belong.
 
   Args:
     stored: a dataset as `data.store.read` returns it, already verified.
+    placement: "device" copies the rows to the default device; "host" leaves them on
+      disk, whence `data.stream` reads what is needed.
 
   Returns:
     The dataset.
@@ -55,11 +60,12 @@ def load(stored: StoredDataset) -> LoadedDataset:
   episodes = Episodes(first=offsets[:-1], last=offsets[1:] - 1)
   train, select, test = _split(len(episodes.first))
   statistics = _statistics(stored.rows, episodes, train)
+  rows = jax.tree.map(np.asarray, stored.rows)  # views, still memory-mapped
   return LoadedDataset(
     spec=stored.spec,
     card=stored.card,
     data=Dataset(
-      rows=jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), stored.rows),
+      rows=rows if placement == "host" else jax.tree.map(jnp.asarray, rows),
       starts=_starts(episodes, np.arange(len(episodes.first))),
       train=_starts(episodes, train),
       select=_starts(episodes, select),
@@ -80,6 +86,11 @@ def transitions(rows: Rows, index: jax.Array) -> Transition:
     next_state=rows.state[after],
     next_legal=rows.legal[after],
   )
+
+
+def draw_starts(starts: jax.Array, num: int, key: jax.Array) -> jax.Array:
+  """`num` rows of a table of starts, uniformly and with replacement."""
+  return starts[jax.random.randint(key, (num,), 0, starts.shape[0])]
 
 
 def window_starts(episodes: Episodes, length: int) -> np.ndarray:
@@ -118,18 +129,45 @@ def _statistics(rows: Rows, episodes: Episodes, train: np.ndarray) -> Statistics
     inside[first : last + 1] = True
   is_start = np.ones(len(rows.reward), bool)
   is_start[episodes.last] = False
-  reward = np.asarray(rows.reward)
-  obs = np.asarray(rows.obs)[inside]
-  to_go = [
-    np.cumsum(reward[first:last][::-1])
-    for first, last in zip(episodes.first, episodes.last, strict=True)
-  ]
+  low = high = 0.0
+  for first, last in zip(*episodes, strict=True):
+    to_go = np.cumsum(rows.reward[first:last][::-1])
+    low, high = min(low, float(to_go.min())), max(high, float(to_go.max()))
   return Statistics(
-    obs=moments(obs.reshape(-1, obs.shape[-1])),
-    state=moments(np.asarray(rows.state)[inside]),
-    reward=moments(reward[inside & is_start]),
-    return_range=(
-      float(min(0.0, *(g.min() for g in to_go))),
-      float(max(0.0, *(g.max() for g in to_go))),
-    ),
+    obs=_moments(rows.obs, inside),
+    state=_moments(rows.state, inside),
+    reward=_moments(rows.reward, inside & is_start),
+    return_range=(low, high),
   )
+
+
+def _moments(array: Any, keep: np.ndarray) -> Moments:
+  """`ops.standardise.moments` of the rows to keep, block by block.
+
+  Means and sums of squares are joined as by Chan et al. (1983), in float64.
+
+  Args:
+    array: [R, *any, *f], on disk or not; the last axis is the features', if any.
+    keep: bool [R].
+  """
+  features = array.shape[1:][-1:]
+  count, mean, squares = 0, np.zeros(features), np.zeros(features)
+  low, high = np.full(features, np.inf), np.full(features, -np.inf)
+  size = max(1, _BLOCK_BYTES // (array.nbytes // len(array)))
+  for begin in range(0, len(array), size):
+    block = np.asarray(array[begin : begin + size])[keep[begin : begin + size]]
+    x = block.reshape(-1, *features).astype(np.float64)
+    if not len(x):
+      continue
+    total, own = count + len(x), x.mean(0)
+    low, high = np.minimum(low, x.min(0)), np.maximum(high, x.max(0))
+    x -= own
+    squares += np.square(x, out=x).sum(0)
+    squares += (own - mean) ** 2 * (count * len(x) / total)
+    mean += (own - mean) * (len(x) / total)
+    count = total
+  std = np.sqrt(squares / count)
+  varies = std > CONSTANT_STD
+  scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
+  floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, low, high))
+  return Moments(*floats, varies=jnp.asarray(varies))

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax.data import stream
 from logo_jax.data.dataset import LoadedDataset, transitions, window_starts
 from logo_jax.ops.standardise import Moments, varying_mean
-from logo_jax.types import Dataset, Metrics, Params, Statistics, WorldModel
+from logo_jax.types import Metrics, Params, Rows, Statistics, WorldModel
 
 HORIZONS = (1, 5, 10, 15)
 _MAX_ROWS = 4_096  # of the test split, evenly spaced
@@ -30,24 +31,26 @@ def model_errors(model: WorldModel, params: Params, loaded: LoadedDataset) -> di
   """
   data, statistics = loaded.data, loaded.statistics
 
-  # The data go in as an argument: a captured array would be compiled in as a constant.
+  # The rows go in as an argument: a captured array would be compiled in as a constant.
   @functools.partial(jax.jit, static_argnames="steps")
-  def measure(params: Params, data: Dataset, index: jax.Array, steps: int) -> Metrics:
+  def measure(params: Params, rows: Rows, index: jax.Array, steps: int) -> Metrics:
     def one_seed(params: Params) -> Metrics:
       if steps == 0:
-        return _one_step(model, params, data, statistics, index)
-      return _open_loop(model, params, data, statistics, index, steps)
+        return _one_step(model, params, rows, statistics, index)
+      return _open_loop(model, params, rows, statistics, index, steps)
 
     return jax.vmap(one_seed)(params)
 
-  rows = _thin(np.asarray(data.test))
-  result: dict[str, Any] = _floats(measure(params, data, rows, 0))
+  def errors(starts: np.ndarray, steps: int) -> dict[str, float]:
+    rows, index = stream.gather_if_on_host(data.rows, _thin(starts), max(steps, 1))
+    return _floats(measure(params, rows, index, steps))
+
+  result: dict[str, Any] = errors(np.asarray(data.test), 0)
   result["open_loop"] = {}
   for steps in HORIZONS:
-    windows = _thin(window_starts(loaded.test_episodes, steps))
+    windows = window_starts(loaded.test_episodes, steps)
     if len(windows):
-      errors = _floats(measure(params, data, windows, steps))
-      result["open_loop"][str(steps)] = errors
+      result["open_loop"][str(steps)] = errors(windows, steps)
   return result
 
 
@@ -66,11 +69,11 @@ def rmse(x: jax.Array, y: jax.Array, moments: Moments) -> jax.Array:
 def _one_step(
   model: WorldModel,
   params: Params,
-  data: Dataset,
+  rows: Rows,
   statistics: Statistics,
   index: jax.Array,
 ) -> Metrics:
-  t = transitions(data.rows, index)
+  t = transitions(rows, index)
   k_start, k_step = jax.random.split(jax.random.key(0))
   _, p = model.step(params, model.start(params, t, k_start), t.action, k_step)
   ended, said_ended = t.discount == 0, p.discount < 0.5
@@ -91,17 +94,17 @@ def _one_step(
 def _open_loop(
   model: WorldModel,
   params: Params,
-  data: Dataset,
+  rows: Rows,
   statistics: Statistics,
   index: jax.Array,
   steps: int,
 ) -> Metrics:
-  first = transitions(data.rows, index)
-  last = transitions(data.rows, index + steps - 1)
+  first = transitions(rows, index)
+  last = transitions(rows, index + steps - 1)
   k_start, k_steps = jax.random.split(jax.random.key(0))
 
   def step(latent: Any, offset: jax.Array):
-    action = data.rows.action[index + offset]
+    action = rows.action[index + offset]
     latent, p = model.step(params, latent, action, jax.random.fold_in(k_steps, offset))
     return latent, (p.state, p.obs)
 

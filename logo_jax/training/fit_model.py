@@ -9,10 +9,11 @@ from jaxtyping import Array, Float, Int
 import optax
 
 from logo_jax.config import FitConfig
-from logo_jax.data.dataset import transitions
+from logo_jax.data.dataset import draw_starts, transitions
+from logo_jax.data.stream import Feed
 from logo_jax.training import optimizers
 from logo_jax.training.shards import mean_over_shards, shard_key
-from logo_jax.types import Dataset, Metrics, Params, WorldModel
+from logo_jax.types import Dataset, Metrics, Params, Rows, Transition, WorldModel
 
 _SELECT_BATCHES = 16  # of the fit's batch size, from the selection split
 
@@ -29,11 +30,21 @@ class FitState(NamedTuple):
   step: Int[Array, ""]
 
 
-class Fit(NamedTuple):
-  """`init(key, data)` and `chunk(state, data)`: `interval` steps, one evaluation."""
+class FitDraws(NamedTuple):
+  """Rows at which the transitions of one chunk start."""
 
-  init: Callable[[jax.Array, Dataset], FitState]
-  chunk: Callable[[FitState, Dataset], tuple[FitState, Metrics]]
+  train: Int[Array, "U B"]  # of each step
+  select: Int[Array, "E B2"]  # of the evaluation; the same in every chunk
+
+
+class Fit(NamedTuple):
+  """Functions of one run; callers map over seeds and devices."""
+
+  init: Callable[[jax.Array, Dataset | Feed], FitState]
+  # `interval` steps, one evaluation. A dataset is drawn from; a feed has been.
+  chunk: Callable[[FitState, Dataset | Feed], tuple[FitState, Metrics]]
+  # (key of the state, its step, data) -> what the chunk draws; no rows are read
+  draw: Callable[[jax.Array, jax.Array, Dataset], FitDraws]
 
 
 def make_fit(
@@ -52,7 +63,7 @@ def make_fit(
     the error on the selection split after them.
   """
   fit = _FitStep(model, config, axis_name, config.batch_size // shards)
-  return Fit(fit.init, fit.chunk)
+  return Fit(fit.init, fit.chunk, fit.draw)
 
 
 class _FitStep:
@@ -66,7 +77,7 @@ class _FitStep:
     self._axis = axis_name
     self._batch_size = batch_size  # of this device
 
-  def init(self, key: jax.Array, data: Dataset) -> FitState:
+  def init(self, key: jax.Array, data: Dataset | Feed) -> FitState:
     del data
     k_init, k_steps = jax.random.split(key)
     params = self._model.init(k_init)
@@ -80,11 +91,28 @@ class _FitStep:
       step=jnp.int32(0),
     )
 
-  def chunk(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
-    new, metrics = jax.lax.scan(
-      lambda s, _: self._update(s, data), state, length=self._config.interval
+  def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> FitDraws:
+    def train(count: jax.Array) -> jax.Array:
+      k_batch, _ = self._keys(key, step + count)
+      return draw_starts(data.train, self._batch_size, k_batch)
+
+    def select(index: jax.Array) -> jax.Array:
+      k_batch, _ = jax.random.split(jax.random.key(index))
+      return draw_starts(data.select, self._config.batch_size, k_batch)
+
+    return FitDraws(
+      jax.vmap(train)(jnp.arange(self._config.interval)),
+      jax.vmap(select)(jnp.arange(_SELECT_BATCHES)),
     )
-    loss = self._selection_error(new.params, data)
+
+  def chunk(self, state: FitState, data: Dataset | Feed) -> tuple[FitState, Metrics]:
+    if isinstance(data, Dataset):
+      data = Feed(data.rows, self.draw(state.key, state.step, data))
+    rows, draws = data
+    new, metrics = jax.lax.scan(
+      lambda s, starts: self._update(s, transitions(rows, starts)), state, draws.train
+    )
+    loss = self._selection_error(new.params, rows, draws.select)
     better = loss < new.best_loss
     new = new._replace(
       best_params=jax.tree.map(
@@ -93,11 +121,12 @@ class _FitStep:
       best_loss=jnp.minimum(loss, new.best_loss),
       stale=jnp.where(better, 0, new.stale + 1),
     )
-    # A run that has stopped stays as it is while others beside it go on.
+    # A run that has stopped stays as it is while others beside it go on. All count on,
+    # so that what a chunk draws is known before it is known who has stopped.
     going = state.stale < self._config.patience
-    old, key = state._replace(key=()), new.key  # the key never changes
+    old, key, step = state._replace(key=()), new.key, new.step  # the key never changes
     kept = jax.tree.map(lambda x, y: jnp.where(going, x, y), new._replace(key=()), old)
-    state = kept._replace(key=key)
+    state = kept._replace(key=key, step=step)
     metrics = jax.tree.map(lambda x: x.mean(), metrics)
     metrics = mean_over_shards(metrics, self._axis)
     return state, metrics | {
@@ -105,10 +134,15 @@ class _FitStep:
       "model/parameter_norm": optax.global_norm(new.params),
     }
 
-  def _update(self, state: FitState, data: Dataset) -> tuple[FitState, Metrics]:
-    key = jax.random.fold_in(state.key, state.step)
-    k_batch, k_loss = jax.random.split(shard_key(key, self._axis))
-    batch = _draw(data, data.train, self._batch_size, k_batch)
+  def _keys(self, key: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of one step: of the batch, and of the loss."""
+    k_batch, k_loss = jax.random.split(
+      shard_key(jax.random.fold_in(key, step), self._axis)
+    )
+    return k_batch, k_loss
+
+  def _update(self, state: FitState, batch: Transition) -> tuple[FitState, Metrics]:
+    _, k_loss = self._keys(state.key, state.step)
     grads, metrics = jax.grad(self._model.loss, has_aux=True)(
       state.params, batch, k_loss
     )
@@ -117,17 +151,12 @@ class _FitStep:
     new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
     return new, metrics
 
-  def _selection_error(self, params: Params, data: Dataset) -> jax.Array:
+  def _selection_error(self, params: Params, rows: Rows, starts: jax.Array):
     """On the same transitions each time."""
 
-    def one(index: jax.Array) -> jax.Array:
-      k_batch, k_loss = jax.random.split(jax.random.key(index))
-      batch = _draw(data, data.select, self._config.batch_size, k_batch)
-      return self._model.validate(params, batch, k_loss)
+    def one(count_and_starts: tuple[jax.Array, jax.Array]) -> jax.Array:
+      count, starts = count_and_starts
+      _, k_loss = jax.random.split(jax.random.key(count))
+      return self._model.validate(params, transitions(rows, starts), k_loss)
 
-    return jax.lax.map(one, jnp.arange(_SELECT_BATCHES)).mean()
-
-
-def _draw(data: Dataset, starts: jax.Array, num: int, key: jax.Array):
-  index = jax.random.randint(key, (num,), 0, starts.shape[0])
-  return transitions(data.rows, starts[index])
+    return jax.lax.map(one, (jnp.arange(_SELECT_BATCHES), starts)).mean()

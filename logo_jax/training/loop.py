@@ -1,14 +1,20 @@
 """The host loops of both phases: log, save, evaluate between compiled chunks."""
 
+from collections.abc import Callable
+import contextlib
+import functools
 import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+import numpy as np
 
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
+from logo_jax.data import stream
+from logo_jax.data.stream import Feed
 from logo_jax.logging import progress
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
@@ -20,7 +26,7 @@ from logo_jax.training.session import (
   means,
   seed_keys,
 )
-from logo_jax.training.step import TrainState, make_train
+from logo_jax.training.step import Train, TrainState, make_train
 from logo_jax.types import Dataset, Params
 
 _FIT_KEY, _TRAIN_KEY = 0, 1
@@ -48,17 +54,20 @@ def fit_model(session: Session) -> Params | None:
     session.config.data_parallel,
   )
   state = parallel.map_init(
-    fit.init, mesh, seed_keys(session.config, _FIT_KEY), shared=session.data
+    fit.init, mesh, seed_keys(session.config, _FIT_KEY), shared=()
   )
-  chunk = parallel.map_chunk(fit.chunk, mesh, state)
+  chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
   with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
     state, step = _resume(session, checkpoints, state, "model")
-    with progress("fit model", config.updates, initial=step) as bar:
+    feeds = make_feeds(
+      session.data, fit.draw, mesh, state.key, config.interval, config.updates
+    )
+    with feeds as feed, progress("fit model", config.updates, initial=step) as bar:
       while step < config.updates and int(state.stale.min()) < config.patience:
         if session.stop:
           return None
         start = time.monotonic()
-        state, metrics = chunk(state, session.data)
+        state, metrics = chunk(state, feed(step))
         logged = means(metrics)
         session.seconds.add("fit_model", time.monotonic() - start)
         step += config.interval
@@ -88,8 +97,8 @@ def train(
   config, mesh = session.config, session.mesh
   steps = make_train(session.system, config, parallel.batch_axis(mesh))
   keys = seed_keys(config, _TRAIN_KEY)
-  state = parallel.map_init(steps.init, mesh, keys, model_params, shared=session.data)
-  chunk = parallel.map_chunk(steps.chunk, mesh, state)
+  state = init_train(steps, mesh, keys, model_params, session.data)
+  chunk = parallel.map_chunk(steps.chunk, mesh, state, stream.on_host(session.data))
   interval, total = config.collect_interval, config.total_updates
   folder = session.folder.checkpoints / "train"
   with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
@@ -97,13 +106,14 @@ def train(
     if step == 0:  # the curve's first point: an untrained policy
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), "train")
-    with progress(f"train {config.preset}", total, initial=step) as bar:
+    feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)
+    with feeds as feed, progress(f"train {config.preset}", total, initial=step) as bar:
       while step < total:
         if session.stop:
           checkpoints.save(step, state)
           return None
         start = time.monotonic()
-        state, metrics = chunk(state, session.data)
+        state, metrics = chunk(state, feed(step))
         logged = means(metrics)
         session.seconds.add("train", time.monotonic() - start)
         step += interval
@@ -130,7 +140,51 @@ def train_state(
   if system.imagination is not None:
     shapes = jax.eval_shape(jax.vmap(system.imagination.model.init), keys)
     model_params = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-  return parallel.map_init(steps.init, mesh, keys, model_params, shared=data)
+  return init_train(steps, mesh, keys, model_params, data)
+
+
+def init_train(
+  steps: Train, mesh: Mesh, keys: jax.Array, model_params: Params, data: Dataset
+) -> TrainState:
+  """First states of all seeds, on the mesh; of rows on the host it reads few."""
+  shared: Any = data
+  if stream.on_host(data):
+    feed = stream.gather(data.rows, np.asarray(steps.held_out(data)))
+    shared = parallel.replicate(feed, mesh)
+  return parallel.map_init(steps.init, mesh, keys, model_params, shared=shared)
+
+
+def make_feeds(
+  data: Dataset,
+  draw: Callable[..., Any],
+  mesh: Mesh,
+  keys: jax.Array,
+  interval: int,
+  end: int,
+) -> contextlib.AbstractContextManager[Callable[[int], Dataset | Feed]]:
+  """What a phase's chunks read, in a context that ends with the phase.
+
+  Args:
+    data: as `parallel.place` leaves it.
+    draw: of `Fit` or `Train`.
+    mesh: from `parallel.make_mesh`.
+    keys: of the states, with an axis of seeds; a phase never changes them.
+    interval: steps of a chunk.
+    end: steps of the phase.
+
+  Returns:
+    step -> the dataset itself, or for rows on the host the feed of the chunk there.
+  """
+  if not stream.on_host(data):
+    return contextlib.nullcontext(lambda step: data)
+  mapped, tables = parallel.map_draw(draw, mesh), data._replace(rows=())
+  keys = keys.copy()  # the states are donated
+  return stream.feeds(
+    data.rows,
+    lambda step: mapped(keys, step, tables),
+    functools.partial(parallel.place_feed, mesh=mesh),
+    range(0, end, interval),
+  )
 
 
 def has_train_checkpoint(session: Session) -> bool:

@@ -16,10 +16,14 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from logo_jax.data import stream
+from logo_jax.data.stream import Feed
 from logo_jax.replay.ring import Ring
+from logo_jax.types import Dataset
 
 SEEDS = "seeds"
 BATCH = "batch"
+_BY_DEVICE = P(SEEDS, BATCH)  # each device draws rows of its own
 
 
 def make_mesh(num_seeds: int, data_parallel: int) -> Mesh:
@@ -76,6 +80,19 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
   return jax.device_put(tree, NamedSharding(mesh, P()))
 
 
+def place(data: Dataset, mesh: Mesh) -> Dataset:
+  """`replicate`, but rows on the host stay there."""
+  if not stream.on_host(data):
+    return replicate(data, mesh)
+  return replicate(data._replace(rows=()), mesh)._replace(rows=data.rows)
+
+
+def place_feed(feed: Feed, mesh: Mesh) -> Feed:
+  """Puts a gathered feed on the mesh, as `map_chunk` takes it."""
+  draws = jax.device_put(feed.draws, NamedSharding(mesh, _BY_DEVICE))
+  return Feed(replicate(feed.rows, mesh), draws)
+
+
 def map_init(fn: Callable[..., Any], mesh: Mesh, *mapped: Any, shared: Any) -> Any:
   """Runs `fn(*mapped, shared)` once for every seed; `mapped` have a seeds axis.
 
@@ -93,20 +110,33 @@ def map_init(fn: Callable[..., Any], mesh: Mesh, *mapped: Any, shared: Any) -> A
   return jax.jit(_shard(over_seeds, mesh, in_specs, specs(shapes)))(*mapped, shared)
 
 
-def map_chunk(fn: Callable[..., Any], mesh: Mesh, state: Any) -> Callable[..., Any]:
+def map_chunk(
+  fn: Callable[..., Any], mesh: Mesh, state: Any, streamed: bool = False
+) -> Callable[..., Any]:
   """Compiles `(state, data) -> (state, metrics)` for all seeds; the state is donated.
 
   Args:
     fn: of one run.
     mesh: from `make_mesh`.
     state: a state with a seeds axis, for its structure.
+    streamed: the data are not a whole dataset but feeds, from `place_feed`.
 
   Returns:
     The compiled function; its metrics have a leading axis of seeds.
   """
   layout = specs(state)
-  mapped = _shard(jax.vmap(fn, (0, None)), mesh, (layout, P()), (layout, P(SEEDS)))
+  axes, spec = None, P()
+  if streamed:
+    axes, spec = Feed._make((None, 0)), Feed._make((P(), _BY_DEVICE))
+  over_seeds = jax.vmap(fn, (0, axes))
+  mapped = _shard(over_seeds, mesh, (layout, spec), (layout, P(SEEDS)))
   return jax.jit(mapped, donate_argnums=0)
+
+
+def map_draw(fn: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+  """Compiles `(keys, step, data) -> draws` for all seeds and devices."""
+  over_seeds = jax.vmap(fn, (0, None, None))
+  return jax.jit(_shard(over_seeds, mesh, (P(SEEDS), P(), P()), _BY_DEVICE))
 
 
 def map_eval(fn: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:

@@ -41,7 +41,7 @@ class Session(NamedTuple):
   config: ExperimentConfig
   system: System
   mesh: Mesh
-  data: Dataset  # replicated on the mesh
+  data: Dataset  # on the mesh, as `parallel.place` leaves it
   folder: RunFolder
   stop: Stop
   seconds: Seconds

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+import numpy as np
 import optax
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.data.dataset import transitions
+from logo_jax.data.dataset import draw_starts, transitions
+from logo_jax.data.stream import Feed
 from logo_jax.replay import ring as ring_lib
 from logo_jax.replay import sampling
 from logo_jax.replay.ring import Ring
@@ -33,13 +35,31 @@ class TrainState(NamedTuple):
   step: Int[Array, ""]
 
 
+class Draws(NamedTuple):
+  """Rows at which the real transitions of one chunk start."""
+
+  real: Int[Array, "U B"]  # of each update
+  starts: Int[Array, " S"] | tuple[()]  # of the imagined rollouts
+
+
 class Train(NamedTuple):
   """Functions of one run; callers map over seeds and devices."""
 
-  # (key, model params, data) -> state
-  init: Callable[[jax.Array, Params, Dataset], TrainState]
-  # One collection, then `collect_interval` updates.
-  chunk: Callable[[TrainState, Dataset], tuple[TrainState, Metrics]]
+  # (key, model params, data) -> state; a feed's draws are the held-out rows
+  init: Callable[[jax.Array, Params, Dataset | Feed], TrainState]
+  # One collection, then `collect_interval` updates. A dataset is drawn from; a feed has
+  # been.
+  chunk: Callable[[TrainState, Dataset | Feed], tuple[TrainState, Metrics]]
+  # (key of the state, its step, data) -> what the chunk draws; no rows are read
+  draw: Callable[[jax.Array, jax.Array, Dataset], Draws]
+  held_out: Callable[[Dataset], jax.Array]  # -> rows that calibrate uncertainty
+
+
+class _UpdateKeys(NamedTuple):
+  coin: jax.Array  # the same on all devices
+  real: jax.Array
+  imagined: jax.Array
+  update: jax.Array
 
 
 class _Source(NamedTuple):
@@ -66,7 +86,7 @@ def make_train(
     Pure functions; donate the state.
   """
   step = _TrainStep(system, config, axis_name)
-  return Train(step.init, step.chunk)
+  return Train(step.init, step.chunk, step.draw, held_out)
 
 
 class _TrainStep:
@@ -74,60 +94,93 @@ class _TrainStep:
     self._learner, self._imagination = system
     self._config = config
     self._axis = axis_name
-    self._batch_size = config.batch_size // config.data_parallel
+    self._batch_size = size = config.batch_size // config.data_parallel
+    whole = self._imagination is None or config.mix == "bernoulli"
+    self._num_real = size if whole else round(config.real_share * size)
     self._num_starts = config.num_starts // config.data_parallel
 
-  def init(self, key: jax.Array, model_params: Params, data: Dataset) -> TrainState:
+  def init(
+    self, key: jax.Array, model_params: Params, data: Dataset | Feed
+  ) -> TrainState:
     k_learner, k_calibrate, k_steps = jax.random.split(key, 3)
     learner = self._learner.init(k_learner)
     uncertainty, ring = (), ()
     if self._imagination is not None:
       model, scorer, _ = self._imagination
-      num = min(_CALIBRATION_ROWS, data.select.shape[0])
-      index = jnp.linspace(0, data.select.shape[0] - 1, num).astype(jnp.int32)
-      held_out = transitions(data.rows, data.select[index])
-      uncertainty = scorer.init(model, model_params, held_out, k_calibrate)
+      if isinstance(data, Dataset):
+        data = Feed(data.rows, held_out(data))
+      calibration = transitions(*data)
+      uncertainty = scorer.init(model, model_params, calibration, k_calibrate)
       params = (model_params, uncertainty, learner.params)
-      shapes = jax.eval_shape(self._collect, params, data, k_steps)
+      index = jnp.zeros(self._num_starts, jnp.int32)
+      starts = jax.eval_shape(transitions, data.rows, index)
+      shapes = jax.eval_shape(self._collect, params, starts, k_steps)
       ring = ring_lib.init(shapes, self._config.replay_collections)
     return TrainState(learner, model_params, uncertainty, ring, k_steps, jnp.int32(0))
 
-  def chunk(self, state: TrainState, data: Dataset) -> tuple[TrainState, Metrics]:
-    key = jax.random.fold_in(state.key, state.step)
-    k_collect, k_updates = jax.random.split(key)
+  def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> Draws:
+    k_starts, _, k_updates = self._chunk_keys(key, step)
+
+    def real(count: jax.Array) -> jax.Array:
+      k_real = self._update_keys(k_updates, count).real
+      return draw_starts(data.starts, self._num_real, k_real)
+
+    starts = ()
+    if self._imagination is not None:
+      starts = draw_starts(data.starts, self._num_starts, k_starts)
+    return Draws(jax.vmap(real)(jnp.arange(self._config.collect_interval)), starts)
+
+  def chunk(
+    self, state: TrainState, data: Dataset | Feed
+  ) -> tuple[TrainState, Metrics]:
+    if isinstance(data, Dataset):
+      data = Feed(data.rows, self.draw(state.key, state.step, data))
+    rows, draws = data
+    _, k_roll, k_updates = self._chunk_keys(state.key, state.step)
     collected: Metrics = {}
     source = None
     if self._imagination is not None:
-      k_collect = shard_key(k_collect, self._axis)
-      state, source, collected = self._write(state, data, k_collect)
+      starts = transitions(rows, draws.starts)
+      state, source, collected = self._write(state, starts, k_roll)
 
-    def update(learner: LearnerState, count: jax.Array):
-      k_coin, key = jax.random.split(jax.random.fold_in(k_updates, count))
-      k_batch, k_update = jax.random.split(shard_key(key, self._axis))
-      keys = (k_coin, k_batch)
-      batch = self._batch(data, state.uncertainty, source, keys)
-      return self._learner.update(learner, batch, k_update)
+    def update(learner: LearnerState, count_and_starts: tuple[jax.Array, jax.Array]):
+      count, starts = count_and_starts
+      keys = self._update_keys(k_updates, count)
+      real = transitions(rows, starts)
+      batch = self._batch(real, state.uncertainty, source, keys)
+      return self._learner.update(learner, batch, keys.update)
 
     interval = self._config.collect_interval
-    learner, metrics = jax.lax.scan(update, state.learner, jnp.arange(interval))
+    counted = (jnp.arange(interval), draws.real)
+    learner, metrics = jax.lax.scan(update, state.learner, counted)
     metrics = jax.tree.map(lambda x: x.mean(), metrics) | collected
     metrics["learner/parameter_norm"] = optax.global_norm(learner.params)
     state = state._replace(learner=learner, step=state.step + interval)
     return state, mean_over_shards(metrics, self._axis)
 
+  def _chunk_keys(self, key: jax.Array, step: jax.Array) -> tuple[jax.Array, ...]:
+    """Of the starts of rollouts, of the rollouts, and of the updates."""
+    k_collect, k_updates = jax.random.split(jax.random.fold_in(key, step))
+    k_starts, k_roll = jax.random.split(shard_key(k_collect, self._axis))
+    return k_starts, k_roll, k_updates
+
+  def _update_keys(self, key: jax.Array, count: jax.Array) -> _UpdateKeys:
+    k_coin, key = jax.random.split(jax.random.fold_in(key, count))
+    k_batch, k_update = jax.random.split(shard_key(key, self._axis))
+    k_real, k_imagined = jax.random.split(k_batch)
+    return _UpdateKeys(k_coin, k_real, k_imagined, k_update)
+
   # Phase 2.
 
-  def _collect(self, params, data: Dataset, key: jax.Array) -> ring_lib.Collection:
-    k_starts, k_roll = jax.random.split(key)
-    starts = self._draw_real(data, self._num_starts, k_starts)
+  def _collect(self, params, starts: Transition, key: jax.Array) -> ring_lib.Collection:
     assert self._imagination is not None
     act, horizon = self._learner.act, self._config.horizon
-    return imagine(self._imagination, act, params, starts, horizon, k_roll)
+    return imagine(self._imagination, act, params, starts, horizon, key)
 
-  def _write(self, state: TrainState, data: Dataset, key: jax.Array):
+  def _write(self, state: TrainState, starts: Transition, key: jax.Array):
     assert self._imagination is not None and isinstance(state.ring, Ring)
     params = (state.model, state.uncertainty, state.learner.params)
-    ring = ring_lib.write(state.ring, self._collect(params, data, key))
+    ring = ring_lib.write(state.ring, self._collect(params, starts, key))
     _, uncertainty, weighting = self._imagination
     u = uncertainty.calibrate(state.uncertainty, ring.content.score)
     valid = ring.content.valid
@@ -148,10 +201,6 @@ class _TrainStep:
 
   # Phase 3.
 
-  def _draw_real(self, data: Dataset, num: int, key: jax.Array) -> Transition:
-    index = jax.random.randint(key, (num,), 0, data.starts.shape[0])
-    return transitions(data.rows, data.starts[index])
-
   def _draw_imagined(
     self, source: _Source, uncertainty_params: Params, num: int, key: jax.Array
   ) -> Transition:
@@ -164,36 +213,37 @@ class _TrainStep:
 
   def _batch(
     self,
-    data: Dataset,
+    real_rows: Transition,
     uncertainty_params: Params,
     source: _Source | None,
-    keys: tuple[jax.Array, jax.Array],
+    keys: _UpdateKeys,
   ) -> Batch:
-    """Real rows uniformly, imagined ones by their weight; see `config.mix`.
-
-    `keys`: of the coin, the same on all devices, and of the rows.
-    """
-    size, share = self._batch_size, self._config.real_share
-    k_coin, k_rows = keys
-    k_real, k_imagined = jax.random.split(k_rows)
+    """Real rows uniformly, imagined ones by their weight; see `config.mix`."""
     if source is None:
-      return _batch(self._draw_real(data, size, k_real), 1.0, True, 1.0)
+      return _batch(real_rows, 1.0, True, 1.0)
+    size, num_real, share = self._batch_size, self._num_real, self._config.real_share
     by_coin = self._config.mix == "bernoulli"
-    num_real = size if by_coin else round(share * size)
     num_imagined = size if by_coin else size - num_real
     share = share if by_coin else num_real / size
-    real = _batch(self._draw_real(data, num_real, k_real), 1.0, True, share)
+    real = _batch(real_rows, 1.0, True, share)
     if num_imagined == 0:
       return real
-    t = self._draw_imagined(source, uncertainty_params, num_imagined, k_imagined)
+    t = self._draw_imagined(source, uncertainty_params, num_imagined, keys.imagined)
     imagined = _batch(t, source.mass, False, share)
     if by_coin:
-      heads = jax.random.uniform(k_coin) < share
+      heads = jax.random.uniform(keys.coin) < share
       return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
     shared = real.real_share
     real, imagined = (b._replace(real_share=()) for b in (real, imagined))
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
     return both._replace(real_share=shared)
+
+
+def held_out(data: Dataset) -> jax.Array:
+  """Rows of the selection split that calibrate uncertainty, evenly spaced."""
+  num = min(_CALIBRATION_ROWS, data.select.shape[0])
+  index = np.linspace(0, data.select.shape[0] - 1, num).astype(np.int32)
+  return data.select[index]
 
 
 def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:
