@@ -65,7 +65,7 @@ def make_trainer(
     carry, metrics = jax.lax.scan(
       lambda c, _: _update(env, config, c), carry, None, length=num_updates
     )
-    return carry, jax.tree.map(jnp.mean, metrics)
+    return carry, _per_episode(jax.tree.map(jnp.mean, metrics))
 
   return jax.jit(init), jax.jit(run, donate_argnums=0)
 
@@ -185,12 +185,20 @@ def _sample(now: types.TimeStep, raw, log_prob, reached: types.TimeStep) -> ppo.
 
 
 def _episodes(last: Any, total: Any, won: Any) -> types.Metrics:
-  """Means over the episodes that ended; all `[T, B]`, totals 0 where none did."""
-  episodes = jnp.maximum(last.sum(), 1)
+  """Sums over the episodes that ended; all `[T, B]`, totals 0 where none did."""
   return {
-    "behaviour/win_rate": won.sum() / episodes,
-    "behaviour/return": total.sum() / episodes,
+    "behaviour/win_rate": won.sum(),
+    "behaviour/return": total.sum(),
+    "behaviour/episodes": last.sum(),
   }
+
+
+def _per_episode(metrics: types.Metrics) -> types.Metrics:
+  """Turns mean sums into means; NaN where no episode ended."""
+  num = metrics.pop("behaviour/episodes")
+  sums = ("behaviour/win_rate", "behaviour/return")
+  means = {name: metrics[name] / jnp.where(num > 0, num, jnp.nan) for name in sums}
+  return metrics | means
 
 
 class _HostTrainer:
@@ -223,7 +231,7 @@ class _HostTrainer:
     for _ in range(num_updates):
       carry, metrics = self._update(carry)
       parts.append(metrics)
-    return carry, jax.tree.map(lambda *x: np.mean(x), *parts)
+    return carry, _per_episode(jax.tree.map(lambda *x: np.mean(x), *parts))
 
   def _update(self, carry: Carry) -> tuple[Carry, types.Metrics]:
     key = jax.random.fold_in(carry.key, carry.step)
