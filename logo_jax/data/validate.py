@@ -1,6 +1,7 @@
 """The rules of the dataset format, each with the error that names what breaks it."""
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from logo_jax import types
 
 Arrays = dict[str, Any]  # field -> numpy array
 _BLOCK = 8192  # rows looked at in one go; keeps temporary arrays small
+# What must hold, what an error says, and what is True of a row, or of its parts.
+_Rule = tuple[str, str, Callable[[Mapping[str, Any]], np.ndarray]]
 
 
 def layout(arrays: Arrays, spec: types.EnvSpec, where: str) -> None:
@@ -53,6 +56,14 @@ def layout(arrays: Arrays, spec: types.EnvSpec, where: str) -> None:
     )
 
 
+class Check(NamedTuple):
+  """One rule of the contents, and the first row that breaks it."""
+
+  rule: str
+  broken: str  # what an error says
+  row: int | None  # None: the rule holds
+
+
 def contents(arrays: Arrays, spec: types.EnvSpec, where: str) -> None:
   """Checks values; `layout` must have passed.
 
@@ -64,40 +75,103 @@ def contents(arrays: Arrays, spec: types.EnvSpec, where: str) -> None:
   Raises:
     ValueError: names the field and the first row that breaks a rule.
   """
+  for check in checks(arrays, spec):
+    if check.row is not None:
+      raise ValueError(f"{where}: {check.broken}, row {check.row}")
+
+
+def checks(arrays: Arrays, spec: types.EnvSpec) -> Iterator[Check]:
+  """Looks at all rows for each rule of the contents, block by block.
+
+  Args:
+    arrays: the fields of `types.Rows` and `episode_start`; `layout` must have passed.
+    spec: of the environment.
+
+  Yields:
+    One check per rule, whether it holds or not.
+  """
+  final = np.zeros(len(arrays["reward"]), bool)
+  final[arrays["episode_start"][1:] - 1] = True
+  before_final = np.roll(final, -1)  # the last transition of an episode starts here
+  rules: list[_Rule] = []
   for name in ("obs", "state", "reward", "discount"):
-    _check(arrays[name], np.isfinite, f"{where}: {name} has NaN or infinity")
-  _check(arrays["discount"], _in_unit, f"{where}: discount is not within 0 and 1")
-  legal, action = arrays["legal"], arrays["action"]
-  row = _first(~legal.any(-1).all(-1))
-  if row is not None:
-    raise ValueError(f"{where}: legal allows some agent no action, row {row}")
-  if spec.action_kind == "continuous":
-    _check(action, np.isfinite, f"{where}: action has NaN or infinity")
-    return
-  inside = (action >= 0) & (action < spec.action_dim)
-  row = _first(~inside.all(-1))
-  if row is not None:
-    raise ValueError(
-      f"{where}: action is not within 0 and {spec.action_dim - 1}, row {row}"
-    )
-  illegal = ~np.take_along_axis(legal, action[..., None], axis=-1)[..., 0]
-  illegal[arrays["episode_start"][1:] - 1] = False  # nobody acts on a final row
-  row = _first(illegal.any(-1))
-  if row is not None:
-    raise ValueError(f"{where}: action is not legal, row {row}")
+    rules.append(_finite(name))
+  inside = ("discount is within 0 and 1", "discount is not within 0 and 1")
+  rules.append((*inside, lambda x: (x["discount"] >= 0) & (x["discount"] <= 1)))
+  some = ("legal allows every agent an action", "legal allows some agent no action")
+  rules.append((*some, lambda x: x["legal"].any(-1)))
+  rules += _discrete(spec) if spec.action_kind == "discrete" else [_finite("action")]
+  rules += [
+    (
+      "discount is below 1 on last transitions only",
+      "discount is below 1 before the episode's last transition",
+      lambda x: (x["discount"] == 1) | x["before_final"] | x["final"],
+    ),
+    *(
+      (
+        f"{name} is {value} on final rows",
+        f"{name} is not {value} on a final row, where nobody acts",
+        lambda x, name=name, value=value: (
+          (x[name] == value).reshape(len(x[name]), -1).all(-1) | ~x["final"]
+        ),
+      )
+      for name, value in (("action", 0), ("reward", 0), ("discount", 1))
+    ),
+  ]
+  all_rows = {name: arrays[name] for name in types.Rows._fields}
+  all_rows |= {"final": final, "before_final": before_final}
+  for rule, broken, holds in rules:
+    yield Check(rule, broken, _first_broken(all_rows, holds))
 
 
-def _check(array: np.ndarray, rule, message: str) -> None:
-  for begin in range(0, len(array), _BLOCK):
-    good = rule(array[begin : begin + _BLOCK])
+def _finite(name: str) -> _Rule:
+  broken = f"{name} has NaN or infinity"
+  return f"{name} is finite", broken, lambda x: np.isfinite(x[name])
+
+
+def _discrete(
+  spec: types.EnvSpec,
+) -> list[_Rule]:
+  """The rules of discrete actions."""
+  most = spec.action_dim - 1
+
+  def legal(x: Mapping[str, Any]) -> np.ndarray:
+    index = np.clip(x["action"], 0, most)[..., None]
+    allowed = np.take_along_axis(x["legal"], index, axis=-1)[..., 0]
+    return allowed | x["final"][:, None]  # nobody acts on a final row
+
+  return [
+    (
+      f"action is within 0 and {most}",
+      f"action is not within 0 and {most}",
+      lambda x: (x["action"] >= 0) & (x["action"] <= most),
+    ),
+    ("action is legal", "action is not legal", legal),
+  ]
+
+
+def _first_broken(
+  arrays: Arrays, holds: Callable[[Mapping[str, Any]], np.ndarray]
+) -> int | None:
+  """The first row, of all, for which a rule does not hold throughout."""
+  for begin in range(0, len(arrays["reward"]), _BLOCK):
+    good = holds(_Block(arrays, begin))
     if not good.all():
-      row = begin + int(np.argmin(good.reshape(len(good), -1).all(-1)))
-      raise ValueError(f"{message}, row {row}")
+      return begin + int(np.argmin(good.reshape(len(good), -1).all(-1)))
+  return None
 
 
-def _in_unit(x: np.ndarray) -> np.ndarray:
-  return (x >= 0) & (x <= 1)
+class _Block(Mapping[str, Any]):
+  """Some rows of arrays; only those that are asked for are read."""
 
+  def __init__(self, arrays: Arrays, begin: int):
+    self._arrays, self._rows = arrays, slice(begin, begin + _BLOCK)
 
-def _first(bad: Any) -> int | None:
-  return int(np.argmax(bad)) if bad.any() else None
+  def __getitem__(self, name: str) -> np.ndarray:
+    return self._arrays[name][self._rows]
+
+  def __iter__(self):
+    return iter(self._arrays)
+
+  def __len__(self) -> int:
+    return len(self._arrays)

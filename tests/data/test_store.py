@@ -93,6 +93,7 @@ def test_card_counts(folder):
 
 def test_continuous_actions(tmp_path):
   action = np.random.default_rng(0).normal(size=(10, 2, 5)).astype(np.float32)
+  action[_START[1:] - 1] = 0
   card = _CARD | {"spec": _SPEC | {"action_kind": "continuous"}}
   folder = store.write(tmp_path / "d", _rows()._replace(action=action), _START, card)
   np.testing.assert_array_equal(store.read(folder).rows.action, action)
@@ -141,6 +142,11 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     ("legal", (5, 0, 1), False, "(legal allows|action is not legal).*, row 5"),
     ("action", (8, 0), 5, "action is not within 0 and 4, row 8"),
     ("action", (8, 0), -1, "action is not within 0 and 4, row 8"),
+    ("discount", 0, 0.0, "discount is below 1 before .* last transition, row 0"),
+    ("discount", 5, 0.9, "discount is below 1 before .* last transition, row 5"),
+    ("discount", 7, 0.0, "discount is not 1 on a final row, .*, row 7"),
+    ("reward", 9, 0.5, "reward is not 0 on a final row, .*, row 9"),
+    ("action", (2, 1), 3, "action is not 0 on a final row, .*, row 2"),
   ],
 )
 def test_bad_values_are_neither_written_nor_read(
