@@ -15,7 +15,7 @@ from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
-_BLOCK_BYTES = 2**24  # of an array looked at in one go
+_BLOCK_BYTES = 2**22  # of an array looked at in one go
 
 
 class Episodes(NamedTuple):
