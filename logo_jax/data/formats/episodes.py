@@ -222,7 +222,7 @@ def check_shape(array: Any, shape: tuple[int | str, ...], where: str) -> None:
   Raises:
     ValueError: it is of another shape, or holds no numbers.
   """
-  if np.dtype(array.dtype).kind not in "biuf" and array.dtype.name != "bfloat16":
+  if np.dtype(array.dtype).kind not in "biuf":
     raise ValueError(f"{where} is of type {array.dtype}, must be numbers")
   fits = len(array.shape) == len(shape) and all(
     size > 0 if isinstance(wanted, str) else size == wanted

@@ -1,0 +1,58 @@
+"""Converts a dataset that can be read into our own format or a vault.
+
+Example: python experiments/convert.py --dataset=2s3z_medium.h5 --out=data/2s3z_medium
+"""
+
+import time
+
+from absl import flags
+
+from logo_jax import cli
+from logo_jax.data import formats, store
+from logo_jax.data.formats import vault
+
+_DATASET = flags.DEFINE_string(
+  "dataset", None, "A path, or the name of a dataset below --data_dir.", required=True
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
+_TO = flags.DEFINE_enum("to", "own", ["own", "vault"], "Which format to write.")
+_OUT = flags.DEFINE_string(
+  "out",
+  None,
+  "Folder to write; for a vault best <scenario>.vlt/<quality>.",
+  required=True,
+)
+_OPTIONS = (
+  flags.DEFINE_integer(
+    "time_limit", None, "Of a vault: episodes of so many steps were cut, not ended."
+  ),
+  flags.DEFINE_boolean(
+    "timeout_bootstrap", None, "Of an OMIGA file: 1000 steps are a cut, not an end."
+  ),
+  flags.DEFINE_integer("episode_length", None, "Of an OMAR folder: the time limit."),
+  flags.DEFINE_integer("num_agents", None, "Of an OMAR folder: agents to take."),
+)
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  start = time.monotonic()
+  path = _DATASET.value
+  if not formats.is_path(path):
+    path = f"{_DATA_DIR.value}/{path}"
+  options = {o.name: o.value for o in _OPTIONS if o.value is not None}
+  stored = formats.read(path, **options)
+  if _TO.value == "own":
+    folder = store.write(_OUT.value, *stored)
+  else:
+    folder = vault.write(stored, _OUT.value)
+  card = stored.card
+  print(
+    f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} episodes"
+    f" of {card['length_mean']:.1f} steps, return {card['return_mean']:.3f}"
+    f" +- {card['return_std']:.3f}, {time.monotonic() - start:.0f} s"
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

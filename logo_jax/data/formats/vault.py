@@ -1,0 +1,248 @@
+"""OG-MARL's vaults: <scenario>.vlt/<quality>/, as flashbax writes and reads them.
+
+Arrays `[B, T, ...]` hold episodes one after the other: observations, actions, rewards,
+terminals, truncations per agent, infos.legals, infos.state. A step has no next
+observation, so an episode's last one leads nowhere that the vault knows:
+
+- ended truly, its discount is 0 and nothing depends on the final observation; the last
+  recorded step is repeated as the final row;
+- cut by a limit, or by the end of the vault, its last transition cannot be used; the
+  last recorded step becomes the final row, and one transition is lost.
+
+We write the same layout, without extra steps, which other code would take for play.
+What it has no room for, the final rows and the card, lies beside it, in `final/` and
+under "logo_jax" in metadata.json, where only we look: the round trip is exact.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+
+from logo_jax.data import store
+from logo_jax.data.formats import episodes, tensors
+
+_MARK = "logo_jax"
+_FINAL = ("obs", "state", "legal")  # kept of final rows; the rest is 0 there, or 1
+_BLOCK = 65_536  # steps written at once
+
+
+def read(
+  folder: str | os.PathLike, time_limit: int | None = None
+) -> store.StoredDataset:
+  """Reads one quality of a vault.
+
+  Args:
+    folder: <scenario>.vlt/<quality>, which holds metadata.json.
+    time_limit: takes episodes of just so many steps for cut by the limit, whatever the
+      vault says. Some vaults, those of SMAC among them, store time limits as terminals;
+      a game that truly ended in its very last step is then cut as well. None believes
+      the vault.
+
+  Returns:
+    The dataset; the one that `write` was given if the vault is ours.
+
+  Raises:
+    ImportError: tensorstore is not installed.
+    ValueError: the vault is damaged, of another layout, or breaks a rule of ours.
+  """
+  vault = tensors.open_vault(pathlib.Path(folder))
+  ended, terminal = tensors.flags(vault)
+  last = np.flatnonzero(ended.reshape(-1))
+  first = np.concatenate([[0], last[:-1] + 1])
+  lengths, terminal = last - first + 1, terminal.reshape(-1)[last]
+  if _MARK in vault.metadata:
+    return _read_own(vault, first, last, terminal)
+  if time_limit is not None:
+    if lengths.max() > time_limit:
+      raise ValueError(
+        f"{folder}: time_limit {time_limit}, but an episode has {lengths.max()} steps"
+      )
+    terminal = terminal & (lengths != time_limit)
+  layout = episodes.plan(first, last + 1, terminal, terminal, str(folder))
+  about = _about(vault.folder, time_limit, int(time_limit or lengths.max()))
+  return episodes.finish(_fields(vault, layout), layout, about)
+
+
+def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Path:
+  """Writes a dataset as a vault that flashbax opens, all of it or nothing.
+
+  Args:
+    stored: the dataset.
+    folder: where, for example vaults/smax/2s3z.vlt/medium; must not exist.
+
+  Returns:
+    The folder.
+
+  Raises:
+    ImportError: tensorstore is not installed.
+    ValueError: the folder exists, the data break a rule of ours, or a discount is
+      neither 0 nor 1, which terminals cannot tell.
+  """
+  folder = pathlib.Path(folder)
+  if folder.exists():
+    raise ValueError(f"{folder} exists; remove it first")
+  arrays = stored.rows._asdict() | {"episode_start": stored.episode_start}
+  stored = episodes.checked(arrays, stored.card, "dataset")
+  final = stored.episode_start[1:] - 1
+  steps = np.delete(np.arange(len(stored.rows.reward)), final)
+  ends = final - np.arange(len(final)) - 1  # among steps, each episode's last
+  discount = stored.rows.discount[final - 1]
+  wrong = (discount != 0) & (discount != 1)
+  if wrong.any():
+    row = final[np.argmax(wrong)] - 1
+    raise ValueError(
+      f"discount {stored.rows.discount[row]} of row {row}: a vault has only 0 and 1"
+    )
+  partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+  partial.mkdir(parents=True)
+  try:
+    _write_steps(stored, steps, ends, partial)
+    (partial / "final").mkdir()
+    for name in _FINAL:
+      array = np.asarray(arrays[name])[final]
+      np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
+    partial.rename(folder)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    raise
+  return folder
+
+
+def _fields(vault: tensors.Vault, layout: episodes.Plan) -> episodes.Fields:
+  """All fields, singleton axes and all that singular tasks do taken care of."""
+  n = vault.arrays["observations"].shape[2]
+  kind = vault.arrays["actions"].dtype.numpy_dtype.kind
+
+  def get(name: str, convert) -> np.ndarray:
+    return episodes.gather(tensors.fetcher(vault, name), layout, convert)
+
+  def numbers(x: np.ndarray) -> np.ndarray:
+    where = f"{vault.folder}: actions"
+    episodes.check_shape(episodes.flat(x, 2), (len(x), n), where)
+    return episodes.whole(episodes.flat(x, 2), where)
+
+  discrete = kind in "iu"
+  if discrete:
+    action = get("actions", numbers)
+  else:
+    action = get("actions", lambda x: episodes.bounded(episodes.flat(x, 3)))
+  legal = None  # continuous tasks have a dummy
+  if discrete and "infos.legals" in vault.arrays:
+    legal = get("infos.legals", lambda x: episodes.flat(x, 3) != 0)
+  elif discrete:
+    legal = np.ones((*action.shape, int(action.max()) + 1), bool)
+  state = None
+  if "infos.state" in vault.arrays:
+    state = _one_state(get("infos.state", lambda x: x.astype(np.float32)), n)
+  return episodes.Fields(
+    obs=get("observations", lambda x: episodes.flat(x, 3).astype(np.float32)),
+    state=state,
+    legal=legal,
+    action=action,
+    reward=get("rewards", episodes.team_reward),
+  )
+
+
+def _one_state(state: np.ndarray, n: int) -> np.ndarray:
+  """States as `[R, S]`: once where every agent has the same copy, `[R, N, S]`."""
+  copies = state.ndim > 2 and state.shape[1] == n
+  if copies and np.array_equal(state, np.broadcast_to(state[:, :1], state.shape)):
+    state = state[:, 0].copy()
+  return episodes.flat(state, 2)
+
+
+def _about(
+  folder: pathlib.Path, time_limit: int | None, max_steps: int
+) -> episodes.About:
+  quality, parent = folder.absolute().name, folder.absolute().parent
+  scenario = parent.name.removesuffix(".vlt")
+  return episodes.About(
+    name=f"og_marl/{scenario}/{quality}",
+    scenario=None,
+    spec_name=f"og_marl/{scenario}",
+    max_steps=max_steps,
+    source={
+      "format": "vault",
+      "path": f"{parent.name}/{quality}",
+      "time_limit": time_limit,
+    },
+    where=str(folder),
+  )
+
+
+def _read_own(
+  vault: tensors.Vault, first: np.ndarray, last: np.ndarray, terminal: np.ndarray
+) -> store.StoredDataset:
+  """What `write` wrote, the final rows and the card included."""
+  where, card = str(vault.folder), vault.metadata[_MARK]
+  every = np.ones(len(first), bool)
+  layout = episodes.plan(first, last + 1, every, terminal, where)
+  get = {name: tensors.fetcher(vault, name) for name in vault.arrays}
+  arrays = {
+    "obs": episodes.gather(get["observations"], layout),
+    "state": episodes.gather(get["infos.state"], layout),
+    "legal": episodes.gather(get["infos.legals"], layout, lambda x: x != 0),
+    "action": episodes.gather(get["actions"], layout),
+    "reward": episodes.gather(get["rewards"], layout, lambda x: x[:, 0]),
+    "discount": np.ones(len(layout.take), np.float32),
+    "episode_start": layout.episode_start,
+  }
+  arrays["discount"][layout.final[terminal] - 1] = 0
+  for name in ("action", "reward"):
+    arrays[name][layout.final] = 0
+  for name in _FINAL:
+    path = vault.folder / "final" / f"{name}.npy"
+    try:
+      arrays[name][layout.final] = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+      raise ValueError(f"{path} is missing or damaged: {error}") from None
+  stored = episodes.checked(arrays, card, where)
+  if stored.card != card:
+    raise ValueError(f"{where} is corrupt: its data are not those that its card tells")
+  return stored
+
+
+def _write_steps(
+  stored: store.StoredDataset, steps: np.ndarray, ends: np.ndarray, folder: pathlib.Path
+) -> None:
+  """Writes metadata.json and the arrays of all rows but the final ones."""
+  rows, total = stored.rows, len(steps)
+  n = rows.obs.shape[1]
+  over = np.zeros((2, total), np.float32)
+  terminal = np.asarray(rows.discount)[steps[ends]] == 0
+  over[np.where(terminal, 0, 1), ends] = 1
+
+  def per_agent(x: Any) -> np.ndarray:
+    return np.repeat(np.asarray(x, np.float32)[:, None], n, 1)
+
+  get = {
+    "observations": lambda at: rows.obs[steps[at]],
+    "actions": lambda at: rows.action[steps[at]],
+    "rewards": lambda at: per_agent(rows.reward[steps[at]]),
+    "terminals": lambda at: per_agent(over[0, at]),
+    "truncations": lambda at: per_agent(over[1, at]),
+    "infos.state": lambda at: rows.state[steps[at]],
+    "infos.legals": lambda at: rows.legal[steps[at]].astype(np.float32),
+  }
+  shapes: dict[str, Any] = {"infos": {}}
+  dtypes: dict[str, Any] = {"infos": {}}
+  for name, block in get.items():
+    example = block(slice(0, 1))
+    tail = example.shape[1:]
+    array = tensors.create_array(
+      folder, f"{name}.", (1, tensors.TIME_AXIS, *tail), example.dtype
+    )
+    for begin in range(0, total, _BLOCK):
+      at = slice(begin, min(begin + _BLOCK, total))
+      array[0, at].write(block(at)).result()
+    parent, _, key = name.rpartition(".")
+    (shapes[parent] if parent else shapes)[key] = str((1, total, *tail))
+    (dtypes[parent] if parent else dtypes)[key] = example.dtype.name
+  tensors.create_array(folder, "vault_index", (1,), np.int32).write([total]).result()
+  metadata = {"version": 1.2, "structure_shape": shapes, "structure_dtype": dtypes}
+  text = json.dumps(metadata | {_MARK: stored.card}, indent=1, allow_nan=False)
+  (folder / tensors.METADATA).write_text(text)
