@@ -1,5 +1,8 @@
 """Multi-agent MuJoCo: equal to Gymnasium-Robotics, whatever the number of copies."""
 
+import os
+import pathlib
+import subprocess
 import sys
 
 import jax
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 
 from logo_jax.envs import base, mamujoco
+from logo_jax.envs import mamujoco_tasks as tasks
 
 pytest.importorskip("gymnasium_robotics")
 
@@ -115,6 +119,25 @@ def test_equals_gymnasium_robotics(scenario, monkeypatch, tmp_path):
   assert any(ends) == (scenario != "halfcheetah-6x1")
   # Gymnasium's Ant takes its speed from the torso of the integrator's last stage.
   assert np.max(gaps) < (0.05 if scenario == "ant-2x4" else 1e-5)
+
+
+@pytest.mark.parametrize("scenario, height", [("hopper-3x1", 1), ("ant-2x4", 2)])
+def test_falls_are_gymnasiums(scenario, height, monkeypatch, tmp_path):
+  robot = _theirs(scenario, monkeypatch, tmp_path).single_agent_env.unwrapped
+  rng = np.random.default_rng(0)
+  qpos = rng.uniform(-0.3, 0.3, (300, robot.model.nq))
+  qpos[:, height] = rng.uniform(0.0, 1.3, 300)
+  qvel = rng.uniform(-20, 20, (300, robot.model.nv))
+  qpos[:100, 2:3] = 0.9 if height == 2 else 0.0
+  qpos[:100, 1:2] = 0.9
+  qvel[:20, 0], qvel[20:40, -1] = 101.0, -101.0
+  qpos[40:50, -1], qpos[50:60, 0], qvel[60:70, 3] = 100.5, 100.5, np.nan
+  wanted = []
+  for robot.data.qpos[:], robot.data.qvel[:] in zip(qpos, qvel, strict=True):
+    wanted.append(bool(robot.is_healthy))
+  found = tasks.TASKS[scenario].healthy(tasks.Motion(qpos, qvel))
+  np.testing.assert_array_equal(found, wanted)
+  assert 50 < sum(wanted) < 250
 
 
 def test_reset_is_gymnasiums(scenario, monkeypatch, tmp_path):
@@ -280,8 +303,15 @@ def test_missing_package_is_named(package, monkeypatch):
     mamujoco.make("hopper-3x1")
 
 
-def test_making_a_robot_is_silent(monkeypatch, tmp_path, capfd):
-  monkeypatch.chdir(tmp_path)
-  mamujoco.make("halfcheetah-6x1")
-  assert capfd.readouterr() == ("", "")
+def test_making_a_robot_is_silent(tmp_path):
+  code = "from logo_jax.envs import mamujoco; mamujoco.make('halfcheetah-6x1')"
+  root = pathlib.Path(__file__).parents[2]
+  ran = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": str(root)},
+    capture_output=True,
+    check=True,
+  )
+  assert (ran.stdout, ran.stderr) == (b"", b"")
   assert not list(tmp_path.iterdir())
