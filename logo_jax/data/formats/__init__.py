@@ -5,6 +5,7 @@ given is never written to, and nothing is ever unpickled.
 """
 
 from collections.abc import Callable, Iterator
+import itertools
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -94,10 +95,9 @@ def _find(path: pathlib.Path) -> tuple[pathlib.Path, str]:
     raise ValueError(
       f"{path} holds several datasets, name one: {', '.join(names[:10])}{more}"
     )
-  for file in sorted(path.rglob("*")):
+  for file in itertools.islice(path.rglob("*"), 100):
     if file.is_file():
-      _kind_of_file(file)  # says what is wrong with it, if it is a pickle, say
-      break
+      _refuse_pickle(file)
   raise ValueError(f"{path} holds no dataset; understood are {_UNDERSTOOD}")
 
 
@@ -142,14 +142,8 @@ def _kind_of_file(path: pathlib.Path) -> str:
       f"are CFCQL's, with {', '.join(cfcql.KEYS)}, and OMIGA's, with "
       f"{', '.join(omiga.KEYS)}"
     )
-  is_zip = zipfile.is_zipfile(path)
-  if _is_pickle(path, head, is_zip):
-    raise ValueError(
-      f"{path} is a pickle, as torch.save writes, like OMIGA's SMAC data: loading it "
-      "would run whatever code it holds, so it is refused; use CFCQL's HDF5 file or "
-      "OG-MARL's vault of the same map"
-    )
-  if is_zip:
+  _refuse_pickle(path)
+  if zipfile.is_zipfile(path):
     raise ValueError(f"{path} is a zip archive; unpack it and name the folder")
   if path.suffix == ".npy" or path.name in (store.CARD, tensors.METADATA):
     raise ValueError(f"{path} is a part of a dataset; name its folder, {path.parent}")
@@ -158,9 +152,16 @@ def _kind_of_file(path: pathlib.Path) -> str:
   raise ValueError(f"{path} is no dataset; understood are {_UNDERSTOOD}")
 
 
-def _is_pickle(path: pathlib.Path, head: bytes, is_zip: bool) -> bool:
-  if is_zip:
+def _refuse_pickle(path: pathlib.Path) -> None:
+  with path.open("rb") as file:
+    head = file.read(2)
+  is_pickle = head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+  if zipfile.is_zipfile(path):  # as torch writes since version 1.6
     with zipfile.ZipFile(path) as archive:
-      return any(name.endswith("data.pkl") for name in archive.namelist())
-  protocol = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-  return protocol or path.suffix in (".pkl", ".pickle", ".pt", ".pth")
+      is_pickle = any(name.endswith("data.pkl") for name in archive.namelist())
+  if is_pickle or path.suffix in (".pkl", ".pickle", ".pt", ".pth"):
+    raise ValueError(
+      f"{path} is a pickle, as torch.save writes, like OMIGA's SMAC data: loading it "
+      "would run whatever code it holds, so it is refused; use CFCQL's HDF5 file or "
+      "OG-MARL's vault of the same map"
+    )

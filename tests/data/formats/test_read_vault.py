@@ -1,6 +1,7 @@
 """OG-MARL's vaults, written with flashbax straight from their description."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -59,13 +60,24 @@ def _write(root, experience, spare: int = 7):
   return root / "3m.vlt" / "Good"
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+  return _write(tmp_path_factory.mktemp("vaults"), _experience())
+
+
+@pytest.fixture
+def folder(tmp_path, written):
+  """A copy of the plain vault; writing is what takes time."""
+  shutil.copytree(written.parent, tmp_path / "3m.vlt")
+  return tmp_path / "3m.vlt" / "Good"
+
+
 def _files(folder):
   return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
 
 
-def test_every_step_that_can_be_used_is_found_again(tmp_path):
+def test_every_step_that_can_be_used_is_found_again(tmp_path, folder):
   experience = _experience()
-  folder = _write(tmp_path, experience)
   before = _files(tmp_path)
   stored = vault.read(folder)
   # A true end repeats its last step, a cut gives its last one up.
@@ -111,8 +123,7 @@ def test_blocks_and_batches_join(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("as_list", [True, False])
-def test_metadata_from_before_2024(tmp_path, as_list):
-  folder = _write(tmp_path, _experience())
+def test_metadata_from_before_2024(folder, as_list):
   expected = vault.read(folder).card["content_hash"]
   path = folder / "metadata.json"
   metadata = json.loads(path.read_text())
@@ -123,8 +134,7 @@ def test_metadata_from_before_2024(tmp_path, as_list):
   assert vault.read(folder).card["content_hash"] == expected
 
 
-def test_a_terminal_at_the_time_limit_can_be_taken_for_a_cut(tmp_path):
-  folder = _write(tmp_path, _experience())
+def test_a_terminal_at_the_time_limit_can_be_taken_for_a_cut(folder):
   stored = vault.read(folder, time_limit=6)
   np.testing.assert_array_equal(np.diff(stored.episode_start), [5, 3, 6, 3])
   np.testing.assert_array_equal(np.flatnonzero(stored.rows.discount == 0), [3, 15])
@@ -231,8 +241,7 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\x00"])
-def test_metadata_that_is_none(tmp_path, text):
-  folder = _write(tmp_path, _experience())
+def test_metadata_that_is_none(folder, text):
   (folder / "metadata.json").write_text(text)
   with pytest.raises(ValueError, match="metadata.json (is not JSON|has neither)"):
     vault.read(folder)
@@ -240,8 +249,7 @@ def test_metadata_that_is_none(tmp_path, text):
 
 @pytest.mark.parametrize("share", [0.0, 0.6, None])
 @pytest.mark.parametrize("name", ["manifest.ocdbt", "d/*"])
-def test_a_damaged_file(tmp_path, name, share):
-  folder = _write(tmp_path, _experience())
+def test_a_damaged_file(folder, name, share):
   for path in folder.glob(name):
     if share is None:
       path.unlink()
@@ -251,8 +259,7 @@ def test_a_damaged_file(tmp_path, name, share):
     vault.read(folder)
 
 
-def test_an_empty_vault(tmp_path):
-  folder = _write(tmp_path, _experience())
+def test_an_empty_vault(folder):
   index = tensors._tensorstore(folder).open(tensors._spec(folder, "vault_index"))
   index.result().write([0]).result()
   with pytest.raises(ValueError, match="vault_index says that it holds 0 steps"):
