@@ -49,10 +49,14 @@ def main(argv: list[str]) -> None:
     broken += not good
   if broken:
     raise ValueError(f"{_DATASET.value} breaks {broken} of the rules above")
+  numbers = inspect.summarise(stored)
+  wrong = inspect.disagreements(stored.card, numbers)
+  print(f"BAD  {'; '.join(wrong)}" if wrong else "ok   the card's numbers are so")
+  if wrong:
+    raise ValueError(f"{_DATASET.value}: {'; '.join(wrong)}")
   if folder is not None:
     store.read(folder)  # the hash of all bytes
     print("ok   content_hash is that of the arrays")
-  numbers = inspect.summarise(stored)
   _print_numbers(numbers)
   dataset_figure.draw(out, numbers, str(stored.card.get("name", _DATASET.value)))
   print(f"\nfigure: {out}")

@@ -89,6 +89,23 @@ def summarise(stored: store.StoredDataset) -> Summary:
   )
 
 
+def disagreements(card: dict[str, Any], summary: Summary) -> list[str]:
+  """What a card says of the numbers that is not so; its absent entries say nothing."""
+  found = {
+    "num_transitions": summary.lengths.sum(),
+    "num_episodes": len(summary.lengths),
+    "length_min": summary.lengths.min(),
+    "length_max": summary.lengths.max(),
+    "return_mean": summary.returns.mean(),
+    "return_std": summary.returns.std(),
+  }
+  return [
+    f"{key} is {value:.6g}, the card says {card[key]}"
+    for key, value in found.items()
+    if key in card and not np.isclose(card[key], value, rtol=1e-4, atol=1e-5)
+  ]
+
+
 def _draw(rng: np.random.Generator, num: int, most: int) -> np.ndarray:
   """Distinct rows in order, all of them where there are few."""
   return np.sort(rng.permutation(num)[:most])

@@ -93,27 +93,11 @@ def make(scenario: str) -> types.Environment:
       f"Jumanji scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
     )
   game = _make_game(scenario)
-  n = game.env.num_agents
-
-  def show(shown: Any) -> types.TimeStep:
-    ended = shown.last()
-    obs = game.observe(shown.observation)
-    legal = shown.observation.action_mask.astype(bool)
-    nothing = ~legal.any(-1)
-    return types.TimeStep(
-      obs=obs,
-      state=obs.reshape(-1),
-      legal=legal.at[:, _NOOP].set(legal[:, _NOOP] | nothing),
-      reward=jnp.sum(shown.reward).astype(jnp.float32),
-      discount=1.0 - ended.astype(jnp.float32),
-      last=ended,
-      won=ended & game.won(shown),
-    )
 
   def reset(key: jax.Array) -> tuple[_State, types.TimeStep]:
     # Jumanji splits a key of its state; raw key data escape JAX's check of their use.
     inner, shown = game.env.reset(jax.random.key_data(key))
-    state = _State(_without_key(inner), jnp.zeros((), jnp.int32), show(shown))
+    state = _State(_without_key(inner), jnp.zeros((), jnp.int32), _show(game, shown))
     state = jax.tree.map(lambda x: x.astype(x.dtype), state)  # no weak types
     return state, state.timestep
 
@@ -122,23 +106,40 @@ def make(scenario: str) -> types.Environment:
   ) -> tuple[_State, types.TimeStep]:
     inner = state.inner.replace(key=jax.random.key_data(key))
     inner, shown = game.env.step(inner, action)
-    count, timestep = state.step + 1, show(shown)
+    count, timestep = state.step + 1, _show(game, shown)
     last = timestep.last | (count >= game.max_steps)
     moved = _State(_without_key(inner), count, timestep._replace(last=last))
     state = _where(state.timestep.last, _paid(state), moved)
     return state, state.timestep
 
-  obs_dim = jax.eval_shape(reset, jax.random.key(0))[1].obs.shape[-1]
+  num_agents, obs_dim = jax.eval_shape(reset, jax.random.key(0))[1].obs.shape
   spec = types.EnvSpec(
     name=f"jumanji/{scenario}",
-    num_agents=n,
+    num_agents=num_agents,
     obs_dim=obs_dim,
-    state_dim=n * obs_dim,
+    state_dim=num_agents * obs_dim,
     action_kind="discrete",
     action_dim=game.num_actions,
     max_steps=game.max_steps,
   )
   return types.Environment(spec, reset, step)
+
+
+def _show(game: _Game, shown: Any) -> types.TimeStep:
+  """What Jumanji's time step shows; the time limit is not Jumanji's affair."""
+  ended = shown.last()
+  obs = game.observe(shown.observation)
+  legal = shown.observation.action_mask.astype(bool)
+  nothing = ~legal.any(-1)
+  return types.TimeStep(
+    obs=obs,
+    state=obs.reshape(-1),
+    legal=legal.at[:, _NOOP].set(legal[:, _NOOP] | nothing),
+    reward=jnp.sum(shown.reward).astype(jnp.float32),
+    discount=1.0 - ended.astype(jnp.float32),
+    last=ended,
+    won=ended & game.won(shown),
+  )
 
 
 def _without_key(inner: Any) -> Any:

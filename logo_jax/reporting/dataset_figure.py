@@ -82,7 +82,11 @@ def draw(path: str | os.PathLike[str], numbers: Numbers, title: str = "") -> Non
 
 
 def _histogram(axes: Any, values: np.ndarray, label: str, colour: str) -> None:
-  axes.hist(values, bins=min(40, max(5, len(values) // 5)), color=colour)
+  bins = min(40, max(5, len(values) // 5))
+  if np.issubdtype(values.dtype, np.integer):  # bins of equally many whole numbers
+    width = -(-int(np.ptp(values) + 1) // bins)
+    bins = np.arange(values.min(), values.max() + width + 1, width) - 0.5
+  axes.hist(values, bins=bins, color=colour)
   axes.axvline(values.mean(), color=_GREY, linestyle=(0, (4, 3)), linewidth=1.2)
   _dress(axes, label, "episodes")
 
