@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 import time
 from typing import Any
 
@@ -12,9 +11,8 @@ from logo_jax import config as config_lib
 from logo_jax import outcomes
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
-from logo_jax.data import collect, dataset, store
+from logo_jax.data import collect, dataset, source
 from logo_jax.data.dataset import LoadedDataset
-from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
 from logo_jax.logging import graceful_stop, say
 from logo_jax.reporting import runs
@@ -22,7 +20,6 @@ from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
 from logo_jax.training.step import TrainState
-from logo_jax.types import Environment
 
 
 def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | None:
@@ -82,9 +79,10 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     OSError: the folder cannot be written.
   """
   compose.check_budget(config)
-  scenario, _ = collect.split_name(config.dataset)
-  compose.check_components(config, base.make(scenario).spec)
-  compose.check_batch_sizes(config, config.num_transitions)
+  spec = source.spec(config.dataset)
+  if spec is not None:
+    compose.check_components(config, spec)
+    compose.check_batch_sizes(config, config.num_transitions)
   RunFolder.check(run_dir, config_lib.to_dict(config))
 
 
@@ -99,28 +97,17 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     ValueError: unknown name, damaged files, or data of another scenario or quality.
     FileNotFoundError: missing, and not to be made.
   """
-  scenario, _ = collect.split_name(config.dataset)
-  folder = pathlib.Path(config.data_dir) / config.dataset
-  if make and not folder.exists():
+  if make and source.is_missing(config.dataset, config.data_dir):
     say(
-      f"{folder} is missing: collecting {config.num_transitions} transitions of "
-      f"{config.dataset} with the shipped behaviour policies"
+      f"{config.dataset} is missing in {config.data_dir}: collecting "
+      f"{config.num_transitions} transitions with the shipped behaviour policies"
     )
     request = collect.Request(config.dataset, config.num_transitions)
     collect.collect(request, config.data_dir)
-  stored = store.read(folder)
+  stored = source.read(config.dataset, config.data_dir)
   card = stored.card
-  if card["name"] != config.dataset:
-    raise ValueError(
-      f"dataset: {folder} holds {card['name']!r}, expected {config.dataset!r}"
-    )
-  spec = base.make(scenario).spec
-  if stored.spec != spec:
-    raise ValueError(
-      f"dataset: {folder} was made in {stored.spec}, but the environment is {spec}"
-    )
   say(
-    f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} "
+    f"{config.dataset}: {card['num_transitions']} transitions, {card['num_episodes']} "
     f"episodes, mean return {card['return_mean']:.2f}"
   )
   return dataset.load(stored, config.data.placement)
@@ -155,7 +142,9 @@ def evaluate(
   step, state = restore(config, run_dir, loaded, best)
   system = compose.compose(config, loaded.spec, loaded.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  env = base.make_jittable(loaded.spec.name)
+  env = source.environment(loaded.card, loaded.spec)
+  if env is None:
+    raise ValueError(f"dataset: no environment here plays {config.dataset}")
   result = Evaluator(env, system.learner.act, mesh, config).final(
     state.learner.params, episodes
   )
@@ -187,8 +176,11 @@ def restore(
 
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   config, imagination = session.config, session.system.imagination
-  env: Environment = base.make_jittable(loaded.spec.name)
-  evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
+  env, evaluator = source.environment(loaded.card, loaded.spec), None
+  if env is None:
+    say(f"no environment here plays {config.dataset}: policies are not evaluated")
+  else:
+    evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
   model_params = ()
   if imagination is not None:
     model_params = loop.fit_model(session)
@@ -197,10 +189,12 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   state = loop.train(session, evaluator, model_params)
   if state is None:
     return None
-  start = time.monotonic()
-  played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
-  session.seconds.add("evaluate", time.monotonic() - start)
-  results = outcomes.describe(session, loaded) | outcomes.summarise(played)
+  results = outcomes.describe(session, loaded)
+  if evaluator is not None:
+    start = time.monotonic()
+    played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
+    session.seconds.add("evaluate", time.monotonic() - start)
+    results |= outcomes.summarise(played)
   if imagination is not None:
     start = time.monotonic()
     params = jax.device_get(state.model)

@@ -57,15 +57,18 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
   config, card = session.config, loaded.card
   spent = session.seconds.by_phase
   episodes = card["num_episodes"]
-  wins = round(card["win_rate"] * episodes)
+  known = card.get("win_rate")  # not of everybody's data
+  wins = None if known is None else round(known * episodes)
   return {
     "preset": config.preset,
     "dataset": config.dataset,
     "dataset_transitions": card["num_transitions"],
     "dataset_return": card["return_mean"],
     "dataset_return_ci95": 1.96 * card["return_std"] / episodes**0.5,
-    "dataset_win_rate": card["win_rate"],
-    "dataset_win_rate_ci95": list(statistics.proportion_ci95(wins, episodes)),
+    "dataset_win_rate": known,
+    "dataset_win_rate_ci95": None
+    if wins is None
+    else list(statistics.proportion_ci95(wins, episodes)),
     "dataset_episodes": episodes,
     "seed": config.seed,
     "num_seeds": config.num_seeds,
@@ -78,7 +81,9 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
 
 
 def draw(folder: RunFolder, results: dict[str, Any]) -> None:
-  """Draws the learning curve into the run's figures."""
+  """Draws the learning curve, where there is one, into the run's figures."""
+  if "return_mean" not in results:
+    return
   from logo_jax.reporting import figures  # matplotlib, at the end of a run only
 
   figures.learning_curves(

@@ -5,25 +5,36 @@ from typing import Any
 
 
 def row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
-  """One system: mean return and win rate with their 95% intervals."""
-  low, high = results["win_rate_ci95"]
+  """One system: mean return and win rate with their 95% intervals, where known."""
   return {
     "system": name,
-    "return": (results["return_mean"], results["return_ci95"]),
-    "win rate": f"{results['win_rate']:.1%} ({low:.1%} to {high:.1%})",
-    "episodes": results["episodes"],
+    "return": _return(results, ""),
+    "win rate": _win_rate(results, ""),
+    "episodes": results.get("episodes"),
   }
 
 
 def dataset_row(results: Mapping[str, Any]) -> dict[str, Any]:
   """The dataset that a system learned from, in the same columns."""
-  low, high = results["dataset_win_rate_ci95"]
   return {
     "system": "dataset",
-    "return": (results["dataset_return"], results["dataset_return_ci95"]),
-    "win rate": f"{results['dataset_win_rate']:.1%} ({low:.1%} to {high:.1%})",
+    "return": _return(results, "dataset_"),
+    "win rate": _win_rate(results, "dataset_"),
     "episodes": results["dataset_episodes"],
   }
+
+
+def _return(results: Mapping[str, Any], prefix: str) -> tuple[float, float] | None:
+  mean = results.get(f"{prefix}return_mean", results.get(f"{prefix}return"))
+  return None if mean is None else (mean, results[f"{prefix}return_ci95"])
+
+
+def _win_rate(results: Mapping[str, Any], prefix: str) -> str | None:
+  rate = results.get(f"{prefix}win_rate")
+  if rate is None:
+    return None
+  low, high = results[f"{prefix}win_rate_ci95"]
+  return f"{rate:.1%} ({low:.1%} to {high:.1%})"
 
 
 def system_row(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,13 +79,13 @@ def fit_model(session: Session) -> Params | None:
 
 
 def train(
-  session: Session, evaluator: Evaluator, model_params: Params
+  session: Session, evaluator: Evaluator | None, model_params: Params
 ) -> TrainState | None:
   """Phases 2 and 3 of Algorithm 1, for all seeds.
 
   Args:
     session: the experiment; resumed if its folder holds a checkpoint of this phase.
-    evaluator: plays the policies.
+    evaluator: plays the policies; None where nothing can play them.
     model_params: with a leading axis of seeds; () for model-free systems.
 
   Returns:
@@ -103,7 +103,7 @@ def train(
   folder = session.folder.checkpoints / "train"
   with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
     state, step = _resume(session, checkpoints, state, "train")
-    if step == 0:  # the curve's first point: an untrained policy
+    if step == 0 and evaluator:  # the curve's first point: an untrained policy
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), "train")
     feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)
@@ -119,12 +119,12 @@ def train(
         step += interval
         check_finite(logged, step, "update")
         score = None
-        if step % config.evaluation.interval == 0 or step == total:
+        if evaluator and (step % config.evaluation.interval == 0 or step == total):
           logged |= _evaluate(session, evaluator, state)
           score = logged["evaluation/return"]
         session.folder.log(step, logged | session.seconds.as_metrics(), "train")
         # After every evaluation too, so that the best one is there to be kept.
-        if step % config.checkpoint.interval == 0 or score is not None:
+        if step % config.checkpoint.interval == 0 or score is not None or step == total:
           checkpoints.save(step, state, score)
         bar.advance(interval, _shown(logged))
   return state

@@ -1,0 +1,91 @@
+"""From the name of a dataset, or the path of anybody's, to the dataset and its game."""
+
+import os
+import pathlib
+from typing import Any
+
+from logo_jax import types
+from logo_jax.data import collect, formats, store
+from logo_jax.data.store import StoredDataset
+from logo_jax.envs import base
+
+
+def spec(name: str) -> types.EnvSpec | None:
+  """What is known of a dataset before there are data.
+
+  Args:
+    name: <suite>/<scenario>/<quality>, or a path.
+
+  Returns:
+    The environment's spec; None for a path.
+
+  Raises:
+    ValueError: an unknown name.
+    FileNotFoundError: there is nothing at the path.
+  """
+  if is_path(name):
+    if not pathlib.Path(name).expanduser().exists():
+      raise FileNotFoundError(f"dataset: there is no file or folder {name}")
+    return None
+  return base.make(collect.split_name(name)[0]).spec
+
+
+def is_path(name: str) -> bool:
+  """Whether a dataset is given by its path, not by one of our names."""
+  try:
+    collect.split_name(name)
+  except ValueError:
+    return formats.is_path(name)
+  return False
+
+
+def is_missing(name: str, data_dir: str | os.PathLike) -> bool:
+  """Whether a dataset has to be made."""
+  return not is_path(name) and not (pathlib.Path(data_dir) / name).exists()
+
+
+def read(name: str, data_dir: str | os.PathLike) -> StoredDataset:
+  """Opens a dataset by its name or path, and checks it.
+
+  Args:
+    name: <suite>/<scenario>/<quality>, or the path of a file or folder in any format of
+      `data.formats`.
+    data_dir: where datasets lie that have names.
+
+  Raises:
+    FileNotFoundError: there is no such dataset.
+    ValueError: unknown name, damaged files, or data of another scenario or quality.
+  """
+  if is_path(name):
+    return formats.read(name)
+  folder = pathlib.Path(data_dir) / name
+  stored = store.read(folder)
+  if stored.card["name"] != name:
+    raise ValueError(
+      f"dataset: {folder} holds {stored.card['name']!r}, expected {name!r}"
+    )
+  expected = spec(name)
+  if stored.spec != expected:
+    raise ValueError(
+      f"dataset: {folder} was made in {stored.spec}, but the environment is {expected}"
+    )
+  return stored
+
+
+def environment(card: dict[str, Any], of: types.EnvSpec) -> types.Environment | None:
+  """The environment in which policies learned from a dataset can be played.
+
+  Args:
+    card: the dataset's.
+    of: the dataset's spec.
+
+  Returns:
+    The environment; None where we have none that plays these data.
+  """
+  name = card.get("scenario")
+  if name is None:
+    return None
+  env = base.make(name)
+  if not isinstance(env, types.Environment) or env.spec != of:
+    return None
+  return env

@@ -1,0 +1,71 @@
+"""Datasets by name or by path, and the games they belong to."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from logo_jax.data import collect, source, store
+from logo_jax.envs import base
+
+NAME = "smax/2s3z/medium"
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("data")
+  collect.collect(collect.Request(NAME, 300), folder)
+  return folder
+
+
+def test_a_name_and_the_path_behind_it_are_the_same_data(data_dir):
+  by_name, by_path = source.read(NAME, data_dir), source.read(f"{data_dir}/{NAME}", "")
+  assert by_name.card == by_path.card
+  np.testing.assert_array_equal(by_name.rows.obs, by_path.rows.obs)
+  assert source.environment(by_path.card, by_path.spec) is base.make("smax/2s3z")
+
+
+def test_what_is_a_path(data_dir, monkeypatch):
+  monkeypatch.chdir(data_dir)
+  assert not source.is_path(NAME)  # although there is a folder of that name
+  assert not source.is_path("smax/2s3z/good")
+  assert source.is_path(f"./{NAME}")
+  assert source.is_path("somewhere/2s3z_medium.h5")
+  assert not source.is_missing(NAME, data_dir)
+  assert source.is_missing("smax/2s3z/expert", data_dir)
+  assert not source.is_missing("somewhere/2s3z_medium.h5", data_dir)
+
+
+def test_what_is_known_before_there_are_data(data_dir):
+  assert source.spec(NAME) == base.make("smax/2s3z").spec
+  assert source.spec(str(data_dir)) is None
+  with pytest.raises(FileNotFoundError, match="there is no file or folder nowhere.h5"):
+    source.spec("nowhere.h5")
+  with pytest.raises(ValueError, match="'good' .* is not one of"):
+    source.spec("smax/2s3z/good")
+
+
+def test_data_under_another_name_are_refused(data_dir, tmp_path):
+  stored = store.read(data_dir / NAME)
+  store.write(tmp_path / "smax/2s3z/expert", *stored)
+  with pytest.raises(
+    ValueError, match="holds 'smax/2s3z/medium', expected 'smax/2s3z/"
+  ):
+    source.read("smax/2s3z/expert", tmp_path)
+
+
+def test_data_of_another_environment_are_refused(data_dir, tmp_path):
+  stored = store.read(data_dir / NAME)
+  spec = json.loads(json.dumps(dataclasses.asdict(stored.spec) | {"max_steps": 7}))
+  card = stored.card | {"spec": spec}
+  store.write(tmp_path / NAME, stored.rows, stored.episode_start, card)
+  with pytest.raises(ValueError, match="max_steps=7.*but the environment is"):
+    source.read(NAME, tmp_path)
+
+
+def test_data_that_nobody_plays(data_dir):
+  stored = store.read(data_dir / NAME)
+  assert source.environment(stored.card | {"scenario": None}, stored.spec) is None
+  other = dataclasses.replace(stored.spec, obs_dim=3)
+  assert source.environment(stored.card, other) is None
