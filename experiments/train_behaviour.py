@@ -22,7 +22,8 @@ _SNAPSHOTS = flags.DEFINE_integer("num_snapshots", 8, "Snapshots to keep.", 2)
 _OUT = flags.DEFINE_string(
   "out", "behaviours", "Folder to write <suite>/<scenario>/ into."
 )
-_HOST_EPISODES = 64  # of an evaluation on the host; elsewhere the default
+# Candidates and episodes of each one's evaluation: in JAX, and on the host.
+_COMPILED, _HOST = (60, 512), (30, 32)
 
 
 def main(argv: list[str]) -> None:
@@ -43,9 +44,10 @@ def main(argv: list[str]) -> None:
       flush=True,
     )
 
-  candidates = snapshots.train(env, config, _SEED.value, report=report)
+  on_host = isinstance(env, types.HostEnvironment)
+  num_candidates, episodes = _HOST if on_host else _COMPILED
+  candidates = snapshots.train(env, config, _SEED.value, num_candidates, report=report)
   print(f"evaluating {len(candidates)} candidates", flush=True)
-  episodes = _HOST_EPISODES if isinstance(env, types.HostEnvironment) else 512
   index, params = snapshots.make_library(
     env, candidates, _SEED.value, _SNAPSHOTS.value, episodes
   )
