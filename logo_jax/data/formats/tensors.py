@@ -152,8 +152,8 @@ def _spec(folder: pathlib.Path, name: str) -> dict[str, Any]:
 
 
 def _line(error: Exception) -> str:
-  """The message without the list of places in tensorstore's source."""
-  return " ".join(str(error).split("[source locations")[0].split())[:300]
+  """The message without what tensorstore appends about itself, in brackets."""
+  return " ".join(str(error).partition(" [")[0].split())
 
 
 def _check(arrays: dict[str, Any], length: int, folder: pathlib.Path) -> None:

@@ -40,7 +40,7 @@ def read(
     time_limit: takes episodes of just so many steps for cut by the limit, whatever the
       vault says. Some vaults, those of SMAC among them, store time limits as terminals;
       a game that truly ended in its very last step is then cut as well. None believes
-      the vault.
+      the vault. A vault of ours tells limits apart and does not need it.
 
   Returns:
     The dataset; the one that `write` was given if the vault is ours.

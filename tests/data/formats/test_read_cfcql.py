@@ -88,6 +88,13 @@ def test_other_types_and_a_missing_trailing_axis(tmp_path):
   assert stored.card["content_hash"] == expected.card["content_hash"]
 
 
+def test_blocks_join(tmp_path, monkeypatch):
+  path = _write(tmp_path / "x.h5", _arrays())
+  whole = cfcql.read(path).card["content_hash"]
+  monkeypatch.setattr("logo_jax.data.formats.episodes._BLOCK", 3)
+  assert cfcql.read(path).card["content_hash"] == whole
+
+
 def test_a_terminated_episode_without_final_observation(tmp_path):
   arrays = _arrays()
   arrays["filled"][0, 3] = 0

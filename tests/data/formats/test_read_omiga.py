@@ -133,6 +133,13 @@ def test_blocks_join(tmp_path, monkeypatch):
   assert omiga.read(path).card["content_hash"] == whole
 
 
+def test_a_one_hot_number_that_is_none(tmp_path):
+  arrays = _episodes((5, 3))
+  arrays["o"][7, 2, -1] += 0.05
+  with pytest.raises(ValueError, match="o, row 7: the last 6 numbers of an agent"):
+    omiga.read(_write(tmp_path / "x.hdf5", arrays))
+
+
 @pytest.mark.parametrize(
   ("key", "change", "message"),
   [
