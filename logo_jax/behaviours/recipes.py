@@ -21,7 +21,7 @@ _RECIPES: dict[str, dict] = {
     "policy_hidden": _WIDE,
   },
   "smax/6h_vs_8z": {"total_steps": 2_000_000, "policy_hidden": _WIDE},
-  "smax/3s5z_vs_3s6z": {"total_steps": 8_000_000, "policy_hidden": _WIDE},
+  "smax/3s5z_vs_3s6z": {"total_steps": 6_000_000, "policy_hidden": _WIDE},
   # A long view: with gamma 0.99 the hopper learns to fall forward, and stays at 430.
   "mamujoco/hopper-3x1": _MUJOCO
   | {"total_steps": 1_500_000, "gamma": 0.997, "reward_scale": 0.02},

@@ -87,11 +87,11 @@ def collect(
   game = record.Game(
     env=env,
     num_envs=int(np.clip(request.num_transitions // least_length, 8, _MAX_ENVS)),
-    num_behaviours=len(behaviour.snapshots),
-    epsilon=behaviour.epsilon,
+    room=len(index.snapshots),
   )
   params = [library.load(name, request.behaviours) for name in behaviour.snapshots]
-  chunks = record.record(game, params, jax.random.key(request.seed))
+  key = jax.random.key(request.seed)
+  chunks = record.record(game, params, behaviour.epsilon, key)
   rows, episode_start, played = _assemble(chunks, request.num_transitions, progress)
   card["shares"] = _shares(behaviour, played)
   card["win_rate"] = float(played.won.mean())

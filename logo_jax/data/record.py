@@ -21,8 +21,7 @@ class Game(NamedTuple):
 
   env: play.AnyEnvironment
   num_envs: int
-  num_behaviours: int
-  epsilon: float
+  room: int  # for behaviours: all casts up to this size share one program
 
 
 class Recorded(NamedTuple):
@@ -35,9 +34,11 @@ class Recorded(NamedTuple):
 
 
 class _Cast(NamedTuple):
-  """Who can play, and the key that decides who plays which episode."""
+  """Who can play, how, and the key that decides who plays which episode."""
 
-  params: policy.PolicyParams  # of all behaviours, stacked
+  params: policy.PolicyParams  # of all behaviours, stacked, then anything up to `room`
+  size: jax.Array  # int32, how many behaviours there are
+  epsilon: jax.Array  # see `policy.choose`
   key: jax.Array
 
 
@@ -51,18 +52,26 @@ class _Carry(NamedTuple):
 
 
 def record(
-  game: Game, params: list[policy.PolicyParams], key: jax.Array
+  game: Game, params: list[policy.PolicyParams], epsilon: float, key: jax.Array
 ) -> Iterator[Recorded]:
   """Yields what is recorded, without end.
 
   Args:
     game: the environment and how it is played.
-    params: of the behaviours; episode number `wave * num_envs + environment` is played
-      by one of them, each block of as many episodes having everybody once.
+    params: of the behaviours, at most `game.room`; episode number
+      `wave * num_envs + environment` is played by one of them, each block of as many
+      episodes having everybody once.
+    epsilon: probability of a uniform draw over what an agent is allowed.
     key: of everything random.
   """
   k_start, k_play, k_cast = jax.random.split(key, 3)
-  cast = _Cast(jax.tree.map(lambda *x: jnp.stack(x), *params), k_cast)
+  filled = params + params[:1] * (game.room - len(params))
+  cast = _Cast(
+    params=jax.tree.map(lambda *x: jnp.stack(x), *filled),
+    size=jnp.int32(len(params)),
+    epsilon=jnp.float32(epsilon),
+    key=k_cast,
+  )
   if isinstance(game.env, types.HostEnvironment):
     yield from _record_on_host(game, cast, k_start, k_play)
     return
@@ -73,13 +82,14 @@ def record(
     chunk += 1
 
 
-def _assign(game: Game, wave: jax.Array, key: jax.Array) -> jax.Array:
+def _assign(game: Game, cast: _Cast, wave: jax.Array) -> jax.Array:
   """Who plays the episodes: each block of them has everybody once, shuffled."""
-  num = game.num_behaviours
 
   def one(number: jax.Array) -> jax.Array:
-    k_block = jax.random.fold_in(key, number // num)
-    return jax.random.permutation(k_block, num)[number % num]
+    k_block = jax.random.fold_in(cast.key, number // cast.size)
+    lots = jax.random.uniform(k_block, (game.room,))
+    lots = jnp.where(jnp.arange(game.room) < cast.size, lots, jnp.inf)
+    return jnp.argsort(lots)[number % cast.size]
 
   episode = wave * game.num_envs + jnp.arange(game.num_envs)
   return jax.vmap(one)(episode).astype(jnp.int32)
@@ -91,7 +101,7 @@ def _decide(
   every = jax.vmap(policy.outputs, (0, None))(cast.params, now.obs)
   scores = every[behaviour, jnp.arange(game.num_envs)]
   kind = game.env.spec.action_kind
-  return policy.choose(scores, now.legal, kind, game.epsilon, key)
+  return policy.choose(scores, now.legal, kind, cast.epsilon, key)
 
 
 def _row(now: types.TimeStep, action: Any, reached: types.TimeStep, xp: Any):
@@ -129,7 +139,7 @@ def _start(game: Game, cast: _Cast, wave: jax.Array, key: jax.Array) -> _Carry:
   """Resets every environment, for its episode number `wave`."""
   assert isinstance(game.env, types.Environment)
   env_state, timestep = jax.vmap(game.env.reset)(jax.random.split(key, game.num_envs))
-  return _Carry(env_state, timestep, _assign(game, wave, cast.key), wave)
+  return _Carry(env_state, timestep, _assign(game, cast, wave), wave)
 
 
 def _step(
@@ -157,7 +167,7 @@ def _step(
 def _decide_on_host(
   game: Game, cast: _Cast, now: types.TimeStep, wave: Any, key: jax.Array, index: int
 ) -> tuple[jax.Array, jax.Array]:
-  behaviour = _assign(game, wave, cast.key)
+  behaviour = _assign(game, cast, wave)
   key = jax.random.fold_in(key, index)
   return _decide(game, cast, now, behaviour, key), behaviour
 

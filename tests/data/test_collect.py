@@ -133,8 +133,9 @@ def test_an_unfinished_episode_is_waited_for():
 
 
 def test_every_block_of_episodes_has_everybody_once():
-  game = record.Game(_corridor(), 60, 6, 0.0)
-  who = np.asarray(record._assign(game, jnp.zeros(60, int), jax.random.key(0)))
+  game = record.Game(_corridor(), 60, room=9)
+  cast = record._Cast((), jnp.int32(6), 0.0, jax.random.key(0))
+  who = np.asarray(record._assign(game, cast, jnp.zeros(60, int)))
   np.testing.assert_array_equal(
     np.sort(who.reshape(10, 6)), np.tile(np.arange(6), (10, 1))
   )
@@ -195,8 +196,8 @@ def _on_host() -> types.HostEnvironment:
 
 
 def _play(env, params, num_envs, num_transitions):
-  game = record.Game(env, num_envs, len(params), 0.0)
-  chunks = record.record(game, params, jax.random.key(0))
+  game = record.Game(env, num_envs, room=3)
+  chunks = record.record(game, params, 0.0, jax.random.key(0))
   complete = []
   played = collect._assemble(chunks, num_transitions, complete.append)
   assert complete == sorted(complete)
