@@ -100,7 +100,7 @@ def checks(arrays: Arrays, spec: types.EnvSpec) -> Iterator[Check]:
   rules.append((*inside, lambda x: (x["discount"] >= 0) & (x["discount"] <= 1)))
   some = ("legal allows every agent an action", "legal allows some agent no action")
   rules.append((*some, lambda x: x["legal"].any(-1)))
-  rules += _discrete(spec) if spec.action_kind == "discrete" else [_finite("action")]
+  rules += _discrete(spec) if spec.action_kind == "discrete" else _continuous()
   rules += [
     (
       "discount is below 1 on last transitions only",
@@ -129,9 +129,13 @@ def _finite(name: str) -> _Rule:
   return f"{name} is finite", broken, lambda x: np.isfinite(x[name])
 
 
-def _discrete(
-  spec: types.EnvSpec,
-) -> list[_Rule]:
+def _continuous() -> list[_Rule]:
+  """The rules of continuous actions."""
+  inside = ("action is within -1 and 1", "action is not within -1 and 1")
+  return [_finite("action"), (*inside, lambda x: np.abs(x["action"]) <= 1)]
+
+
+def _discrete(spec: types.EnvSpec) -> list[_Rule]:
   """The rules of discrete actions."""
   most = spec.action_dim - 1
 

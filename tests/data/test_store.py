@@ -92,11 +92,15 @@ def test_card_counts(folder):
 
 
 def test_continuous_actions(tmp_path):
-  action = np.random.default_rng(0).normal(size=(10, 2, 5)).astype(np.float32)
+  action = np.random.default_rng(0).uniform(-1, 1, (10, 2, 5)).astype(np.float32)
   action[_START[1:] - 1] = 0
+  action[0, 0, :2] = (-1, 1)
   card = _CARD | {"spec": _SPEC | {"action_kind": "continuous"}}
   folder = store.write(tmp_path / "d", _rows()._replace(action=action), _START, card)
   np.testing.assert_array_equal(store.read(folder).rows.action, action)
+  action[4, 1, 2] = 1.01
+  with pytest.raises(ValueError, match="action is not within -1 and 1, row 4"):
+    store.write(tmp_path / "e", _rows()._replace(action=action), _START, card)
 
 
 def test_same_data_same_bytes(folder, tmp_path):
