@@ -18,6 +18,7 @@ import tqdm
 from logo_jax import cli
 from logo_jax.behaviours import library
 from logo_jax.data import collect, store
+from logo_jax.envs import base
 from logo_jax.reporting import tables
 
 _DATASET = flags.DEFINE_string(
@@ -40,6 +41,8 @@ def main(argv: list[str]) -> None:
   names = collect.names(behaviours) if everything else (_DATASET.value,)
   if not names:
     raise ValueError(f"behaviours: {behaviours} holds no policies")
+  for name in names:  # what is unknown or not installed is told before any play
+    base.make(collect.split_name(name)[0])
   num = _TRANSITIONS.value
   rows = []
   with tqdm.tqdm(total=num * len(names), unit=" transitions", unit_scale=True) as bar:

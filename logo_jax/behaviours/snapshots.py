@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
-from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
@@ -10,11 +9,11 @@ import numpy as np
 
 from logo_jax import types
 from logo_jax.behaviours import library, play, policy, ppo, qualities
+from logo_jax.envs import base
 
 # Levels are spaced as k^_SPREAD: even spacing (1) would spend most snapshots on play
 # that hardly ever wins.
 _SPREAD = 0.6
-_VERSIONS_OF = ("jax", "numpy", "jaxmarl", "mujoco", "gymnasium-robotics", "jumanji")
 
 
 class Candidate(NamedTuple):
@@ -131,7 +130,7 @@ def make_library(
     environment=env.spec.name,
     random_return=round(float(random_play.return_mean), 4),
     seed=seed,
-    versions=_versions(),
+    versions=base.versions(env.spec.name),
     snapshots=score(range(len(candidates)), k_choose),
   )
   picked = choose([entry.return_mean for entry in index.snapshots], num_snapshots)
@@ -139,8 +138,3 @@ def make_library(
   picked = sorted({*picked, medium})
   index = dataclasses.replace(index, snapshots=score(picked, k_report))
   return index, [candidates[i].params for i in picked]
-
-
-def _versions() -> dict[str, str]:
-  installed = {dist.metadata["Name"].lower() for dist in metadata.distributions()}
-  return {name: metadata.version(name) for name in _VERSIONS_OF if name in installed}

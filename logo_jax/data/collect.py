@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 import dataclasses
-from importlib import metadata
 import json
 import os
 import pathlib
@@ -18,7 +17,6 @@ from logo_jax.data import record, store
 from logo_jax.envs import base
 
 _MAX_ENVS = 256  # played at once
-_VERSIONS_OF = ("jax", "numpy", "jaxmarl", "mujoco", "gymnasium-robotics", "jumanji")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +165,7 @@ def _card(
     },
     "seed": request.seed,
     "requested_transitions": request.num_transitions,
-    "versions": _versions(),
+    "versions": {"logo_jax": logo_jax.__version__} | base.versions(environment),
   }
 
 
@@ -176,12 +174,6 @@ def _shares(behaviour: qualities.Behaviour, played: _Played) -> dict[str, float]
   counts = np.bincount(played.behaviour, minlength=len(behaviour.snapshots))
   shares = (counts / counts.sum()).round(6).tolist()
   return dict(zip(behaviour.snapshots, shares, strict=True))
-
-
-def _versions() -> dict[str, str]:
-  installed = {dist.metadata["Name"].lower() for dist in metadata.distributions()}
-  found = {name: metadata.version(name) for name in _VERSIONS_OF if name in installed}
-  return {"logo_jax": logo_jax.__version__} | found
 
 
 def _assemble(

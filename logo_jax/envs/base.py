@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -9,6 +10,12 @@ import jax.numpy as jnp
 
 from logo_jax import types
 
+# Suite -> the packages behind it.
+_PACKAGES = {
+  "smax": ("jaxmarl",),
+  "jumanji": ("jumanji",),
+  "mamujoco": ("mujoco", "gymnasium-robotics"),
+}
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before.
 _SUITES = {
@@ -71,6 +78,16 @@ def make_jittable(name: str) -> types.Environment:
   if not isinstance(env, types.Environment):
     raise ValueError(f"environment {name!r} runs on the host; it cannot be compiled")
   return env
+
+
+def versions(name: str) -> dict[str, str]:
+  """Versions of the packages that decide what happens in an environment.
+
+  Args:
+    name: <suite>/<scenario>.
+  """
+  packages = ("jax", "numpy", *_PACKAGES.get(name.partition("/")[0], ()))
+  return {package: metadata.version(package) for package in packages}
 
 
 def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:
