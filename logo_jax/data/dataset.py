@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.data.store import StoredDataset
-from logo_jax.ops.standardise import CONSTANT_STD, STD_FLOOR, Moments
+from logo_jax.ops.standardise import Moments, from_statistics
 from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 
 # Shares of the episodes. The split depends on the dataset alone, never on a run's seed.
@@ -166,8 +166,4 @@ def _moments(array: Any, keep: np.ndarray) -> Moments:
     squares += (own - mean) ** 2 * (count * len(x) / total)
     mean += (own - mean) * (len(x) / total)
     count = total
-  std = np.sqrt(squares / count)
-  varies = std > CONSTANT_STD
-  scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
-  floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, low, high))
-  return Moments(*floats, varies=jnp.asarray(varies))
+  return from_statistics(mean, np.sqrt(squares / count), low, high)

@@ -35,11 +35,17 @@ def moments(x: np.ndarray) -> Moments:
   Returns:
     float32 moments of shape [*features].
   """
-  mean = x.mean(0, dtype=np.float64)
-  std = x.std(0, dtype=np.float64)
+  mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+  return from_statistics(mean, std, x.min(0), x.max(0))
+
+
+def from_statistics(
+  mean: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Moments:
+  """`Moments` of features whose mean, deviation and range are known."""
   varies = std > CONSTANT_STD
   scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
-  floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, x.min(0), x.max(0)))
+  floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, low, high))
   return Moments(*floats, varies=jnp.asarray(varies))
 
 
