@@ -142,9 +142,9 @@ def evaluate(
   step, state = restore(config, run_dir, loaded, best)
   system = compose.compose(config, loaded.spec, loaded.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  env = source.environment(loaded.card, loaded.spec)
+  env, why = source.environment(loaded.card, loaded.spec)
   if env is None:
-    raise ValueError(f"dataset: no environment here plays {config.dataset}")
+    raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
   result = Evaluator(env, system.learner.act, mesh, config).final(
     state.learner.params, episodes
   )
@@ -176,9 +176,9 @@ def restore(
 
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   config, imagination = session.config, session.system.imagination
-  env, evaluator = source.environment(loaded.card, loaded.spec), None
+  (env, why), evaluator = source.environment(loaded.card, loaded.spec), None
   if env is None:
-    say(f"no environment here plays {config.dataset}: policies are not evaluated")
+    say(f"policies are not evaluated: {why}")
   else:
     evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
   model_params = ()

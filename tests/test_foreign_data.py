@@ -63,5 +63,5 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   table = tables.text_table([rows.dataset_row(results), rows.system_row(results)])
   assert preset in table
   assert experiment.run(config, tmp_path / "run") == results  # finished
-  with pytest.raises(ValueError, match="no environment here plays"):
+  with pytest.raises(ValueError, match="cannot be played: no environment here"):
     experiment.evaluate(tmp_path / "run", 8)

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 from typing import Any, NamedTuple
+import zlib
 
 import jax
 import numpy as np
@@ -55,14 +56,16 @@ def collect(
   The law of the data: episodes are numbered wave by wave, the first episode of every
   environment, then the second of each, and so on. The dataset is the shortest run of
   them from number 0 that has at least `num_transitions` transitions. Which episodes
-  are in it thus never depends on who finished first, and they are independent draws
-  from their behaviours; each block of M consecutive episodes has every one of the M
-  behaviours once, in random order.
+  are in it thus never depends on who finished first, and up to where the run stops they
+  are independent draws from their behaviours; each block of M consecutive episodes has
+  every one of the M behaviours once, in random order. Datasets of other names have
+  other episodes, whatever the seed.
 
   Args:
     request: what to make.
     out: root folder; the dataset lies in `out`/`request.name`.
-    progress: called now and then with the transitions that are complete so far.
+    progress: called now and then with the transitions recorded so far, at most
+      `num_transitions`; that many are complete a little later.
 
   Returns:
     The dataset's folder.
@@ -88,7 +91,10 @@ def collect(
     room=len(index.snapshots),
   )
   params = [library.load(name, request.behaviours) for name in behaviour.snapshots]
-  key = jax.random.key(request.seed)
+  # Datasets of one seed must not share episodes: each has chances of its own.
+  key = jax.random.fold_in(
+    jax.random.key(request.seed), zlib.crc32(request.name.encode())
+  )
   chunks = record.record(game, params, behaviour.epsilon, key)
   rows, episode_start, played = _assemble(chunks, request.num_transitions, progress)
   card["shares"] = _shares(behaviour, played)
@@ -172,8 +178,10 @@ def _card(
 def _shares(behaviour: qualities.Behaviour, played: _Played) -> dict[str, float]:
   """The share of the episodes that each behaviour has played."""
   counts = np.bincount(played.behaviour, minlength=len(behaviour.snapshots))
-  shares = (counts / counts.sum()).round(6).tolist()
-  return dict(zip(behaviour.snapshots, shares, strict=True))
+  shares = dict.fromkeys(behaviour.snapshots, 0.0)  # mixed may have one name twice
+  for name, count in zip(behaviour.snapshots, counts, strict=True):
+    shares[name] += round(float(count / counts.sum()), 6)
+  return shares
 
 
 def _assemble(
@@ -187,8 +195,8 @@ def _assemble(
   while not len(begin):
     recorded.append(next(chunks))
     last = np.concatenate([chunk.last for chunk in recorded])
-    begin, end, complete = _first_episodes(last, num_transitions)
-    progress(min(complete, num_transitions))
+    begin, end = _first_episodes(last, num_transitions)
+    progress(min(last.size, num_transitions))
   num_envs = last.shape[1]
   lengths = (end - begin) // num_envs + 1
   start = np.concatenate([[0], np.cumsum(lengths)])
@@ -208,7 +216,7 @@ def _assemble(
 
 def _first_episodes(
   last: np.ndarray, num_transitions: int
-) -> tuple[np.ndarray, np.ndarray, int]:
+) -> tuple[np.ndarray, np.ndarray]:
   """Finds the shortest run of episodes, from number 0, that is long enough.
 
   Args:
@@ -216,8 +224,8 @@ def _first_episodes(
     num_transitions: how many the run must have.
 
   Returns:
-    The first and the last row of each episode, as positions in `[T * B]`, empty where
-    too few episodes are complete; and how many transitions the complete ones have.
+    The first and the last row of each episode, as positions in `[T * B]`; empty where
+    too few episodes are complete.
   """
   num_envs = last.shape[1]
   time, lane = np.nonzero(last)
@@ -228,8 +236,8 @@ def _first_episodes(
   done = np.logical_and.accumulate((ends >= 0).reshape(-1))
   total = np.cumsum(np.where(done, (ends - begins).reshape(-1), 0))
   if total[-1] < num_transitions:
-    return np.zeros(0, np.int64), np.zeros(0, np.int64), int(total[-1])
+    return np.zeros(0, np.int64), np.zeros(0, np.int64)
   count = int(np.searchsorted(total, num_transitions)) + 1
   lanes = np.arange(num_envs)
   begin, end = begins * num_envs + lanes, ends * num_envs + lanes
-  return begin.reshape(-1)[:count], end.reshape(-1)[:count], int(total[-1])
+  return begin.reshape(-1)[:count], end.reshape(-1)[:count]

@@ -60,10 +60,9 @@ def read(name: str, data_dir: str | os.PathLike) -> StoredDataset:
     return formats.read(name)
   folder = pathlib.Path(data_dir) / name
   stored = store.read(folder)
-  if stored.card["name"] != name:
-    raise ValueError(
-      f"dataset: {folder} holds {stored.card['name']!r}, expected {name!r}"
-    )
+  found = stored.card.get("name")
+  if found != name:
+    raise ValueError(f"dataset: {folder} holds {found!r}, expected {name!r}")
   expected = spec(name)
   if stored.spec != expected:
     raise ValueError(
@@ -72,7 +71,9 @@ def read(name: str, data_dir: str | os.PathLike) -> StoredDataset:
   return stored
 
 
-def environment(card: dict[str, Any], of: types.EnvSpec) -> types.Environment | None:
+def environment(
+  card: dict[str, Any], of: types.EnvSpec
+) -> tuple[types.Environment | None, str]:
   """The environment in which policies learned from a dataset can be played.
 
   Args:
@@ -80,12 +81,17 @@ def environment(card: dict[str, Any], of: types.EnvSpec) -> types.Environment | 
     of: the dataset's spec.
 
   Returns:
-    The environment; None where we have none that plays these data.
+    The environment and "", or None and why there is none.
   """
   name = card.get("scenario")
   if name is None:
-    return None
-  env = base.make(name)
-  if not isinstance(env, types.Environment) or env.spec != of:
-    return None
-  return env
+    return None, "no environment here plays these data"
+  try:
+    env = base.make(name)
+  except (ValueError, ImportError) as error:
+    return None, str(error)
+  if env.spec != of:
+    return None, f"the environment {name} is {env.spec}, the data are of {of}"
+  if not isinstance(env, types.Environment):
+    return None, f"{name} runs on the host, where policies cannot be evaluated yet"
+  return env, ""

@@ -34,8 +34,11 @@ def make(config: Config, context: LearnerContext) -> Learner:
     A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents.
 
   Raises:
-    ValueError: a number is out of range.
+    ValueError: actions are not discrete, or a number is out of range.
   """
+  kind = context.spec.action_kind
+  if kind != "discrete":
+    raise ValueError(f"learner.name: 'bc' supports discrete actions, got {kind!r}")
   ranges.check("learner.", config, hidden_size="[1", learning_rate="(0")
   policy = make_policy(
     context.spec,

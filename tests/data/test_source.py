@@ -23,7 +23,7 @@ def test_a_name_and_the_path_behind_it_are_the_same_data(data_dir):
   by_name, by_path = source.read(NAME, data_dir), source.read(f"{data_dir}/{NAME}", "")
   assert by_name.card == by_path.card
   np.testing.assert_array_equal(by_name.rows.obs, by_path.rows.obs)
-  assert source.environment(by_path.card, by_path.spec) is base.make("smax/2s3z")
+  assert source.environment(by_path.card, by_path.spec)[0] is base.make("smax/2s3z")
 
 
 def test_what_is_a_path(data_dir, monkeypatch):
@@ -64,8 +64,23 @@ def test_data_of_another_environment_are_refused(data_dir, tmp_path):
     source.read(NAME, tmp_path)
 
 
-def test_data_that_nobody_plays(data_dir):
+def test_data_that_nobody_plays(data_dir, monkeypatch):
   stored = store.read(data_dir / NAME)
-  assert source.environment(stored.card | {"scenario": None}, stored.spec) is None
+
+  def why_not(scenario, spec=stored.spec):
+    env, why = source.environment(stored.card | {"scenario": scenario}, spec)
+    assert env is None
+    return why
+
+  assert "no environment here plays" in why_not(None)
+  assert "'smac/3m' is not one of" in why_not("smac/3m")
   other = dataclasses.replace(stored.spec, obs_dim=3)
-  assert source.environment(stored.card, other) is None
+  assert "obs_dim=127" in why_not("smax/2s3z", other)
+  robot = base.make("mamujoco/hopper-3x1").spec
+  assert "runs on the host" in why_not("mamujoco/hopper-3x1", robot)
+
+  def not_installed(name):
+    raise ImportError("robots need MuJoCo")
+
+  monkeypatch.setattr(base, "make", not_installed)
+  assert why_not("mamujoco/hopper-3x1") == "robots need MuJoCo"
