@@ -8,6 +8,7 @@ What lies in the output folder already is left alone: an interrupted command goe
 where it stopped.
 """
 
+from collections.abc import Sequence
 import pathlib
 import time
 from typing import Any
@@ -41,8 +42,9 @@ def main(argv: list[str]) -> None:
   names = collect.names(behaviours) if everything else (_DATASET.value,)
   if not names:
     raise ValueError(f"behaviours: {behaviours} holds no policies")
-  for name in names:  # what is unknown or not installed is told before any play
-    base.make(collect.split_name(name)[0])
+  names, missing = _installed(names)
+  if missing and not everything:
+    raise ImportError(missing[0])
   num = _TRANSITIONS.value
   rows = []
   with tqdm.tqdm(total=num * len(names), unit=" transitions", unit_scale=True) as bar:
@@ -58,6 +60,20 @@ def main(argv: list[str]) -> None:
       rows.append(_row(folder, time.monotonic() - start))
       progress(num)
   print(tables.markdown_table(rows))
+  if missing:
+    raise ImportError(f"not all were made: {'; '.join(missing)}")
+
+
+def _installed(names: Sequence[str]) -> tuple[list[str], list[str]]:
+  """The datasets whose games are installed, and what is missing for the others."""
+  found, missing = [], {}
+  for name in names:
+    try:
+      base.make(collect.split_name(name)[0])
+      found.append(name)
+    except ImportError as error:
+      missing[str(error)] = None
+  return found, list(missing)
 
 
 def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:

@@ -18,7 +18,9 @@ _STEPS = flags.DEFINE_integer(
   "total_steps", None, "Joint environment steps; by default as the shipped ones.", 1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-_SNAPSHOTS = flags.DEFINE_integer("num_snapshots", 8, "Snapshots to keep.", 2)
+_SNAPSHOTS = flags.DEFINE_integer(
+  "num_snapshots", 8, "Snapshots to keep, or one more for medium.", 2
+)
 _OUT = flags.DEFINE_string(
   "out", "behaviours", "Folder to write <suite>/<scenario>/ into."
 )
@@ -32,6 +34,8 @@ def main(argv: list[str]) -> None:
   config = recipes.recipe(_SCENARIO.value)
   if _STEPS.value is not None:
     config = dataclasses.replace(config, total_steps=_STEPS.value)
+  out = pathlib.Path(_OUT.value)
+  out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before
   start = time.monotonic()
 
   def report(steps: int, metrics) -> None:
@@ -49,9 +53,9 @@ def main(argv: list[str]) -> None:
   candidates = snapshots.train(env, config, _SEED.value, num_candidates, report=report)
   print(f"evaluating {len(candidates)} candidates", flush=True)
   index, params = snapshots.make_library(
-    env, candidates, _SEED.value, _SNAPSHOTS.value, episodes
+    env, candidates, (config, _SEED.value), _SNAPSHOTS.value, episodes
   )
-  folder = library.save(pathlib.Path(_OUT.value), index, params)
+  folder = library.save(out, index, params)
   print(f"random play: return {index.random_return}")
   for entry in index.snapshots:
     print(

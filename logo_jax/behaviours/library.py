@@ -5,8 +5,10 @@ A folder per environment holds one `<k>.npz` per snapshot, in order of training,
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import jax.numpy as jnp
@@ -36,7 +38,9 @@ class Index:
   random_return: float  # mean return of uniform play over legal actions
   seed: int  # of the training
   versions: dict[str, str]
+  recipe: dict[str, Any]  # the fields of `ppo.Config`
   snapshots: tuple[Snapshot, ...]
+  params_hash: str = ""  # of the snapshots' parameters; known once they are stored
 
 
 def environments(root: pathlib.Path = PARAMS_FOLDER) -> tuple[str, ...]:
@@ -95,21 +99,42 @@ def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
 
   Args:
     root: the folder of all environments, created where missing.
-    content: what the index says; its snapshots are numbered from 0.
+    content: what the index says; its snapshots are numbered from 0, and the hash of
+      the parameters is filled in.
     params: the `PolicyParams` of each snapshot.
 
   Returns:
     The environment's folder.
   """
   folder = root / content.environment
-  folder.mkdir(parents=True, exist_ok=True)
-  for old in folder.glob("*.npz"):
-    old.unlink()
+  partial, old = (folder.with_name(f".{folder.name}.{x}") for x in ("partial", "old"))
+  for left_over in (partial, old):
+    shutil.rmtree(left_over, ignore_errors=True)
+  partial.mkdir(parents=True)
   for k, policy_params in enumerate(params):
-    arrays = {}
-    for i, (weight, bias) in enumerate(policy_params.layers):
-      arrays |= {f"weight_{i}": np.asarray(weight), f"bias_{i}": np.asarray(bias)}
-    np.savez(folder / f"{k}.npz", **arrays)
+    np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
+  content = dataclasses.replace(content, params_hash=params_hash(params))
   text = json.dumps(dataclasses.asdict(content), indent=2)
-  (folder / "index.json").write_text(text + "\n")
+  (partial / "index.json").write_text(text + "\n")
+  if folder.exists():
+    folder.rename(old)
+  partial.rename(folder)
+  shutil.rmtree(old, ignore_errors=True)
   return folder
+
+
+def params_hash(params: list[policy.PolicyParams]) -> str:
+  """SHA-256 over all weights and biases of all snapshots, in order."""
+  digest = hashlib.sha256()
+  for policy_params in params:
+    for name, array in _arrays(policy_params).items():
+      digest.update(f"{name} {array.shape}\n".encode())
+      digest.update(array.tobytes())
+  return digest.hexdigest()
+
+
+def _arrays(params: policy.PolicyParams) -> dict[str, np.ndarray]:
+  arrays = {}
+  for i, (weight, bias) in enumerate(params.layers):
+    arrays |= {f"weight_{i}": np.asarray(weight), f"bias_{i}": np.asarray(bias)}
+  return arrays

@@ -46,7 +46,6 @@ def make_trainer(
   Returns:
     `init(key) -> Carry` and `run(carry) -> (carry, mean metrics)`.
   """
-  ppo.check(config)
   if isinstance(env, types.HostEnvironment):
     host = _HostTrainer(env, config)
     return host.init, functools.partial(host.run, num_updates)

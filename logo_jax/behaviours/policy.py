@@ -34,7 +34,8 @@ class Head(NamedTuple):
   squash: Callable[[jax.Array], jax.Array]  # raw action -> action
   # (outputs, legal, raw) -> [*b, N], up to a constant
   log_prob: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-  entropy: Callable[[jax.Array, jax.Array], jax.Array]  # (outputs, legal) -> [*b, N]
+  # (outputs, legal) -> [*b, N], of the raw action
+  entropy: Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def init_layers(sizes: tuple[int, ...], last_scale: float, key: jax.Array) -> Layers:
@@ -58,7 +59,7 @@ def apply_layers(layers: Layers, x: jax.Array) -> jax.Array:
 
 
 def init(spec: types.EnvSpec, hidden: tuple[int, ...], key: jax.Array) -> PolicyParams:
-  """A policy close to uniform over legal actions, or to a standard normal."""
+  """A policy close to uniform over legal actions, or to a normal around 0."""
   num_outputs = spec.action_dim * head(spec.action_kind).outputs_per_action
   sizes = (spec.obs_dim + spec.num_agents, *hidden, num_outputs)
   return PolicyParams(init_layers(sizes, 0.01, key))

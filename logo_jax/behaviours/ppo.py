@@ -56,7 +56,7 @@ class Params(NamedTuple):
   critic: policy.Layers
 
 
-class Moments(NamedTuple):
+class RunningMoments(NamedTuple):
   """Running mean and variance of features; 0 and 1 before the first update."""
 
   count: jax.Array
@@ -72,8 +72,8 @@ class TrainState(NamedTuple):
   """All that learning changes."""
 
   params: Params
-  obs: Moments  # [O]; never updated where observations are not standardised
-  state: Moments  # [S]
+  obs: RunningMoments  # [O]; never updated where observations are not standardised
+  state: RunningMoments  # [S]
   opt_state: Any
 
 
@@ -95,8 +95,14 @@ def check(config: Config) -> None:
   """Refuses settings that do not fit together.
 
   Raises:
-    ValueError: the minibatches do not divide the data of one update.
+    ValueError: the minibatches do not divide the data of one update, or there are too
+      few steps for one.
   """
+  if config.total_steps < config.steps_per_update:
+    raise ValueError(
+      f"total_steps {config.total_steps} must be at least "
+      f"num_envs * rollout_steps = {config.steps_per_update}"
+    )
   if config.steps_per_update % config.num_minibatches:
     raise ValueError(
       f"num_minibatches {config.num_minibatches} does not divide "
@@ -156,10 +162,10 @@ def learn(
   value = _value(state.params, scale(data.state))
   next_value = _value(state.params, scale(data.next_state))
   advantage = _advantage(config, data, value, next_value)
-  obs = (data.obs - state.obs.mean) / state.obs.std if config.standardise_obs else None
-  seen = data._replace(
-    state=scale(data.state), obs=data.obs if obs is None else obs, next_state=None
-  )
+  obs = data.obs
+  if config.standardise_obs:
+    obs = (obs - state.obs.mean) / state.obs.std
+  seen = data._replace(state=scale(data.state), obs=obs, next_state=None)
   batch = jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:]), (seen, advantage, advantage + value)
   )
@@ -169,18 +175,18 @@ def learn(
   return state._replace(params=params, state=moments, opt_state=opt_state), metrics
 
 
-def _no_moments(size: int) -> Moments:
-  return Moments(jnp.zeros(()), jnp.zeros((size,)), jnp.ones((size,)))
+def _no_moments(size: int) -> RunningMoments:
+  return RunningMoments(jnp.zeros(()), jnp.zeros((size,)), jnp.ones((size,)))
 
 
-def _merge(old: Moments, x: jax.Array) -> Moments:
+def _merge(old: RunningMoments, x: jax.Array) -> RunningMoments:
   """Adds `x` `[..., F]` to the moments (Chan et al., 1979)."""
   x = x.reshape(-1, x.shape[-1])
   count = old.count + x.shape[0]
   share = x.shape[0] / count
   delta = x.mean(0) - old.mean
   var = (1 - share) * old.var + share * x.var(0) + share * (1 - share) * delta**2
-  return Moments(count, old.mean + share * delta, var)
+  return RunningMoments(count, old.mean + share * delta, var)
 
 
 def _optimizer(config: Config) -> optax.GradientTransformation:

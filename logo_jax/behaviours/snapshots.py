@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import json
 from typing import Any, NamedTuple
 
 import jax
@@ -42,6 +43,7 @@ def train(
   Raises:
     ValueError: the settings do not fit together.
   """
+  ppo.check(config)
   chunk = -(-config.num_updates // num_candidates)
   num_chunks = config.num_updates // chunk
   config = dataclasses.replace(
@@ -87,7 +89,7 @@ def choose(returns: Sequence[float], num: int) -> list[int]:
 def make_library(
   env: play.AnyEnvironment,
   candidates: list[Candidate],
-  seed: int,
+  training: tuple[ppo.Config, int],
   num_snapshots: int,
   num_episodes: int = 512,
 ) -> tuple[library.Index, list[Any]]:
@@ -99,13 +101,17 @@ def make_library(
   Args:
     env: the environment.
     candidates: from `train`.
-    seed: the training's; the evaluations' keys derive from it.
+    training: its hyper-parameters and seed; the evaluations' keys derive from it.
     num_snapshots: how many to keep, or one more.
     num_episodes: of each evaluation.
 
   Returns:
     The index and the snapshots' parameters, for `library.save`.
+
+  Raises:
+    ValueError: a candidate's return is not finite.
   """
+  config, seed = training
   evaluate = play.make_evaluate(env, num_episodes)
   k_choose, k_report, k_random = jax.random.split(jax.random.key(seed + 1), 3)
   random_play = evaluate(candidates[0].params, 1.0, k_random)
@@ -130,10 +136,14 @@ def make_library(
     environment=env.spec.name,
     random_return=round(float(random_play.return_mean), 4),
     seed=seed,
+    recipe=json.loads(json.dumps(dataclasses.asdict(config))),
     versions=base.versions(env.spec.name),
     snapshots=score(range(len(candidates)), k_choose),
   )
-  picked = choose([entry.return_mean for entry in index.snapshots], num_snapshots)
+  returns = [entry.return_mean for entry in index.snapshots]
+  if not np.isfinite(returns).all():
+    raise ValueError(f"training has diverged: returns are {returns}")
+  picked = choose(returns, num_snapshots)
   medium = index.snapshots.index(qualities.medium(index))
   picked = sorted({*picked, medium})
   index = dataclasses.replace(index, snapshots=score(picked, k_report))

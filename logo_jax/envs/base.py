@@ -64,22 +64,6 @@ def make(name: str) -> types.Environment | types.HostEnvironment:
   return _module(suite).make(scenario)
 
 
-def make_jittable(name: str) -> types.Environment:
-  """Builds an environment that can be compiled into a program.
-
-  Args:
-    name: <suite>/<scenario>, for example "smax/2s3z".
-
-  Raises:
-    ValueError: the name is unknown, or the environment runs outside JAX.
-    ImportError: the package behind the suite is not installed.
-  """
-  env = make(name)
-  if not isinstance(env, types.Environment):
-    raise ValueError(f"environment {name!r} runs on the host; it cannot be compiled")
-  return env
-
-
 def versions(name: str) -> dict[str, str]:
   """Versions of the packages that decide what happens in an environment.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.behaviours import library, policy, qualities
+from logo_jax.behaviours import library, policy, qualities, recipes
 from logo_jax.envs import base
 
 _PAPER = {
@@ -34,7 +34,7 @@ def _made_up(*levels: tuple[float, float]) -> library.Index:
     library.Snapshot(f"suite/toy/{k}", 1000 * k, 512, *level)
     for k, level in enumerate(levels)
   )
-  return library.Index("suite/toy", levels[0][1], 0, {}, snapshots)
+  return library.Index("suite/toy", levels[0][1], 0, {}, {}, snapshots)
 
 
 def test_every_shipped_environment_has_policies_that_fit_it():
@@ -43,6 +43,11 @@ def test_every_shipped_environment_has_policies_that_fit_it():
     index = library.index(environment)
     spec = base.make(environment).spec
     assert spec.name == index.environment == environment
+    params = [library.load(snapshot.name) for snapshot in index.snapshots]
+    assert index.params_hash == library.params_hash(params)
+    assert index.recipe == json.loads(
+      json.dumps(dataclasses.asdict(recipes.recipe(environment)))
+    )
     for snapshot in index.snapshots:
       action = jax.eval_shape(
         lambda params, obs, legal, spec=spec: policy.choose(
@@ -129,15 +134,17 @@ def test_save_and_load_are_exact(tmp_path):
   params = [policy.init(spec, (8,), jax.random.key(seed)) for seed in range(2)]
   names = ("suite/saved/0", "suite/saved/1")
   snapshots = tuple(library.Snapshot(n, k, 1, 0.5, 1.5) for k, n in enumerate(names))
-  index = library.Index("suite/saved", 0.2, 7, {"jax": "0"}, snapshots)
-  folder = library.save(tmp_path, index, params)
+  index = library.Index("suite/saved", 0.2, 7, {"jax": "0"}, {"gamma": 1}, snapshots)
+  folder = library.save(tmp_path, index, params[:1])
   assert folder == tmp_path / "suite" / "saved"
   (folder / "9.npz").write_bytes(b"left over")
   library.save(tmp_path, index, params)
   files = sorted(path.name for path in folder.iterdir())
   assert files == ["0.npz", "1.npz", "index.json"]
   assert library.environments(tmp_path) == ("suite/saved",)
-  assert library.index("suite/saved", tmp_path) == index
+  stored = library.index("suite/saved", tmp_path)
+  assert dataclasses.replace(stored, params_hash="") == index
+  assert stored.params_hash == library.params_hash(params) != library.params_hash([])
   json.loads((folder / "index.json").read_text())
   for name, expected in zip(names, params, strict=True):
     loaded = library.load(name, tmp_path)

@@ -144,7 +144,9 @@ def test_running_moments_are_those_of_everything():
 def test_library_of_what_was_learned(trained):
   candidates, _ = trained
   env = _signals()
-  index, params = snapshots.make_library(env, candidates, 0, 3, num_episodes=64)
+  index, params = snapshots.make_library(
+    env, candidates, (_CONFIG, 0), 3, num_episodes=64
+  )
   assert index.environment == "toy/signals"
   assert [entry.name for entry in index.snapshots] == [
     f"toy/signals/{k}" for k in range(len(params))
@@ -176,6 +178,11 @@ def test_advantages_by_hand():
   np.testing.assert_allclose(
     ppo._advantage(config, sample, value, next_value), [[0.0, -3.0], [4.0, 4.0]]
   )
+  # Rewards three times as large: 6 + 4 - 2 = 8; 3 + 3 - 4 = 2 and 3 - 4 = -1.
+  scaled = dataclasses.replace(config, reward_scale=3.0)
+  np.testing.assert_allclose(
+    ppo._advantage(scaled, sample, value, next_value), [[2.0, -1.0], [8.0, 8.0]]
+  )
   running = sample._replace(last=jnp.zeros((2, 2), bool))
   # Within an episode 0.25 * 4 is added.
   np.testing.assert_allclose(
@@ -201,3 +208,15 @@ def test_bad_settings_are_refused():
   config = dataclasses.replace(_CONFIG, num_minibatches=3)
   with pytest.raises(ValueError, match="num_minibatches 3 does not divide"):
     snapshots.train(_signals(), config, 0)
+  config = dataclasses.replace(_CONFIG, total_steps=100)
+  with pytest.raises(ValueError, match="total_steps 100 must be at least .* = 128"):
+    snapshots.train(_signals(), config, 0)
+
+
+def test_diverged_training_is_refused():
+  env = _targets()
+  start = snapshots.train(env, _CONFIG, 0, 1)[0]
+  broken = jax.tree.map(lambda x: np.full_like(x, np.nan), start.params)
+  candidates = [start, start._replace(params=broken)]
+  with pytest.raises(ValueError, match="training has diverged: returns are"):
+    snapshots.make_library(env, candidates, (_CONFIG, 0), 2, num_episodes=4)

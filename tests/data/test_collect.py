@@ -104,6 +104,15 @@ def test_a_second_collection_into_the_same_folder(folder, monkeypatch):
     _collect(out, seed=1)
 
 
+def test_datasets_of_one_seed_share_no_episodes(stored, tmp_path):
+  request = collect.Request("smax/2s3z/medium", 200)
+  other = store.read(collect.collect(request, tmp_path))
+  starts = {row.tobytes() for row in stored.rows.state[stored.episode_start[:-1]]}
+  others = {row.tobytes() for row in other.rows.state[other.episode_start[:-1]]}
+  assert len(starts) == len(stored.episode_start) - 1
+  assert not starts & others
+
+
 def _stream(lasts: list[list[int]]) -> np.ndarray:
   """Episodes of each environment by their lengths in rows, as flags `[T, B]`."""
   flags = []
