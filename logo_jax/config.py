@@ -17,6 +17,20 @@ class DataConfig:
   # "host": rows stay on disk, and only those of the next updates are on the device;
   # for datasets that do not fit. The results are the same bit for bit.
   placement: Literal["device", "host"] = "device"
+  # Of a vault given by its path: episodes of so many steps were cut, not ended; 0
+  # believes the vault. SMAC's vaults say "terminal" at the time limit too.
+  time_limit: int = 0
+  # Of an OMIGA file given by its path: an episode of 1000 steps was cut, not ended.
+  timeout_bootstrap: bool = True
+
+  def reader_options(self) -> dict[str, Any]:
+    """What differs from the readers' defaults, for `data.formats.read`."""
+    options: dict[str, Any] = {}
+    if self.time_limit:
+      options["time_limit"] = self.time_limit
+    if not self.timeout_bootstrap:
+      options["timeout_bootstrap"] = False
+    return options
 
 
 @dataclasses.dataclass(frozen=True)

@@ -104,7 +104,7 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     )
     request = collect.Request(config.dataset, config.num_transitions)
     collect.collect(request, config.data_dir)
-  stored = source.read(config.dataset, config.data_dir)
+  stored = source.read(config.dataset, config.data_dir, config.data.reader_options())
   card = stored.card
   say(
     f"{config.dataset}: {card['num_transitions']} transitions, {card['num_episodes']} "

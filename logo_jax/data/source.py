@@ -1,5 +1,6 @@
 """From the name of a dataset, or the path of anybody's, to the dataset and its game."""
 
+from collections.abc import Mapping
 import os
 import pathlib
 from typing import Any
@@ -8,6 +9,8 @@ from logo_jax import types
 from logo_jax.data import collect, formats, store
 from logo_jax.data.store import StoredDataset
 from logo_jax.envs import base
+
+_NONE: Mapping[str, Any] = {}
 
 
 def spec(name: str) -> types.EnvSpec | None:
@@ -44,20 +47,26 @@ def is_missing(name: str, data_dir: str | os.PathLike) -> bool:
   return not is_path(name) and not (pathlib.Path(data_dir) / name).exists()
 
 
-def read(name: str, data_dir: str | os.PathLike) -> StoredDataset:
+def read(
+  name: str, data_dir: str | os.PathLike, options: Mapping[str, Any] = _NONE
+) -> StoredDataset:
   """Opens a dataset by its name or path, and checks it.
 
   Args:
     name: <suite>/<scenario>/<quality>, or the path of a file or folder in any format of
       `data.formats`.
     data_dir: where datasets lie that have names.
+    options: of the format's reader; for paths only, see `formats.read`.
 
   Raises:
     FileNotFoundError: there is no such dataset.
-    ValueError: unknown name, damaged files, or data of another scenario or quality.
+    ValueError: unknown name, damaged files, data of another scenario or quality, or an
+      option that the format has not.
   """
   if is_path(name):
-    return formats.read(name)
+    return formats.read(name, **options)
+  if options:
+    raise ValueError(f"dataset: {', '.join(options)} cannot be set for {name!r}")
   folder = pathlib.Path(data_dir) / name
   stored = store.read(folder)
   found = stored.card.get("name")

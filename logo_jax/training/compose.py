@@ -111,6 +111,7 @@ def check_budget(config: ExperimentConfig) -> None:
   ranges.check("fit.", config.fit, learning_rate="(0", **fit)
   episodes = _at_least_one("interval episodes final_episodes")
   ranges.check("evaluation.", config.evaluation, **episodes)
+  ranges.check("data.", config.data, time_limit="[0")
   ranges.check("checkpoint.", config.checkpoint, **_at_least_one("interval keep"))
   _check_multiples(config)
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from logo_jax import config
 from logo_jax.data import collect, source, store
 from logo_jax.envs import base
 
@@ -44,6 +45,18 @@ def test_what_is_known_before_there_are_data(data_dir):
     source.spec("nowhere.h5")
   with pytest.raises(ValueError, match="'good' .* is not one of"):
     source.spec("smax/2s3z/good")
+
+
+def test_options_are_the_readers(data_dir):
+  assert config.DataConfig().reader_options() == {}
+  options = config.DataConfig(time_limit=9, timeout_bootstrap=False).reader_options()
+  assert options == {"time_limit": 9, "timeout_bootstrap": False}
+  with pytest.raises(
+    ValueError, match="time_limit cannot be set for 'smax/2s3z/medium'"
+  ):
+    source.read(NAME, data_dir, {"time_limit": 9})
+  with pytest.raises(ValueError, match="no option time_limit"):
+    source.read(f"{data_dir}/{NAME}", "", {"time_limit": 9})
 
 
 def test_data_under_another_name_are_refused(data_dir, tmp_path):
