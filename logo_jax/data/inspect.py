@@ -128,6 +128,7 @@ def _bands(array: Any, sample: np.ndarray, real: np.ndarray) -> Bands:
     sample: rows to take quantiles from.
     real: bool `[F]` or `[N, F]`; False where a value is padding.
   """
+  real = real | ~real.reshape(-1, array.shape[-1]).any(0)  # padding of all: constant
 
   def extreme(of: Callable[..., np.ndarray], fill: float) -> np.ndarray:
     parts = [

@@ -45,7 +45,7 @@ def write(
   """Writes a dataset, all of it or nothing.
 
   Args:
-    folder: where; it may exist only if it holds exactly this dataset.
+    folder: where; it may exist only if it is empty or holds exactly this dataset.
     rows: numpy arrays, types and shapes as in `types.Rows`.
     episode_start: int64 `[E + 1]`, row offsets of episodes, the number of rows last.
     card: what is known of the data; must have `spec`, the fields of an `EnvSpec`. The
@@ -62,7 +62,7 @@ def write(
   arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
   card = complete_card(arrays, card)
   text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
-  if folder.exists():
+  if not is_free(folder):
     if (folder / CARD).is_file() and (folder / CARD).read_text() == text:
       read(folder)
       return folder
@@ -76,13 +76,21 @@ def write(
     partial.rename(folder)
   except OSError:
     shutil.rmtree(partial, ignore_errors=True)
-    if not folder.exists():
+    if is_free(folder):
       raise
     return write(folder, rows, episode_start, card)  # another process was quicker
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     raise
   return folder
+
+
+def is_free(folder: str | os.PathLike) -> bool:
+  """Whether there is nothing at a path, or but an empty folder."""
+  folder = pathlib.Path(folder)
+  if not folder.is_dir():
+    return not folder.exists()
+  return not any(folder.iterdir())
 
 
 def complete_card(

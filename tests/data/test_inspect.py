@@ -59,6 +59,13 @@ def test_padding_counts_for_nothing():
   np.testing.assert_array_equal(padded.greatest, [4, 9])
 
 
+def test_padding_of_all_agents_is_a_constant():
+  padded = inspect.summarise(_dataset(obs_sizes=(1, 1))).obs
+  np.testing.assert_array_equal(padded.least, [-4, 0])
+  np.testing.assert_array_equal(padded.greatest, [4, 0])
+  assert padded.num_constant == 1
+
+
 def test_a_rare_value_is_nearly_constant():
   bands = inspect.Bands(*(np.array(x) for x in ([0, 0], [1, 0], [1, 2], [1, 2])))
   assert (bands.num_constant, bands.num_near_constant) == (0, 1)
@@ -137,6 +144,16 @@ def test_checks_name_all_that_is_broken(field, index, value, broken):
   getattr(stored.rows, field)[index] = value
   found = [c for c in inspect.checks(stored) if c.row is not None]
   assert [f"{c.broken}, row {c.row}" for c in found] == broken
+
+
+def test_an_episode_beyond_the_limit_is_named():
+  stored = _dataset()
+  stored.card["spec"]["max_steps"] = 1
+  found = [c for c in inspect.checks(stored) if c.row is not None]
+  assert [c.broken for c in found] == [
+    "an episode has more than max_steps = 1 transitions"
+  ]
+  assert found[0].row == 0
 
 
 def test_a_card_that_says_otherwise():

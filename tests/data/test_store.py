@@ -264,3 +264,17 @@ def test_card_that_is_no_card(folder, text):
   (folder / "card.json").write_text(text)
   with pytest.raises(ValueError, match="card.json (is not JSON|must hold)"):
     store.read(folder)
+
+
+def test_an_empty_folder_will_do_and_is_left_if_writing_fails(tmp_path, monkeypatch):
+  def fail(*args, **kwargs):
+    raise OSError("disk full")
+
+  folder = tmp_path / "x"
+  folder.mkdir()
+  with monkeypatch.context() as patch:
+    patch.setattr(np, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+      store.write(folder, _rows(), _START, _CARD)
+  assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())
+  assert store.read(store.write(folder, _rows(), _START, _CARD)).spec.num_agents == 2

@@ -44,14 +44,14 @@ def read(path: str | os.PathLike) -> store.StoredDataset:
       path,
     )
     fields = episodes.Fields(
-      obs=episodes.gather(get["obs"], layout, lambda x: x.astype(np.float32)),
-      state=episodes.gather(get["state"], layout, lambda x: x.astype(np.float32)),
+      obs=episodes.gather(get["obs"], layout, episodes.single),
+      state=episodes.gather(get["state"], layout, episodes.single),
       legal=episodes.gather(get["avail_actions"], layout, lambda x: x != 0),
       action=episodes.gather(
         get["actions"], layout, lambda x: episodes.whole(x[..., 0], f"{path}: actions")
       ),
       reward=episodes.gather(
-        get["reward"], layout, lambda x: x.reshape(-1).astype(np.float32)
+        get["reward"], layout, lambda x: episodes.single(x.reshape(-1))
       ),
     )
   return episodes.finish(fields, layout, _about(path, slots - 1))

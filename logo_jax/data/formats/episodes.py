@@ -98,15 +98,16 @@ def gather(
   Args:
     fetch: gives source steps.
     plan: which steps are wanted.
-    convert: of a block, to the type and the shape of the field.
+    convert: of the wanted steps, to the type and the shape of the field.
   """
   out = None
   for begin in range(0, len(plan.take), _BLOCK):
     take = plan.take[begin : begin + _BLOCK]
-    block = convert(fetch(int(take[0]), int(take[-1]) + 1))
+    block = fetch(int(take[0]), int(take[-1]) + 1)
+    block = convert(block[take - take[0]])  # what is left out may be anything
     if out is None:
       out = np.empty((len(plan.take), *block.shape[1:]), block.dtype)
-    out[begin : begin + _BLOCK] = block[take - take[0]]
+    out[begin : begin + _BLOCK] = block
   assert out is not None  # a plan has rows
   return out
 
@@ -115,9 +116,8 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
   """Makes a checked dataset of gathered fields; may change them in place.
 
   On final rows, where nobody acts, action and reward become 0, and an agent without a
-  legal action may do everything. Negative infinity, which some files pad with, becomes
-  0; where it pads the same last entries of an agent's observation throughout, the spec
-  gets the agents' `obs_sizes`.
+  legal action may do everything. On other rows an agent without one, beside others that
+  have some, is out of the game: what is recorded of it is legal.
 
   Args:
     fields: everything but the discount.
@@ -131,13 +131,13 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
     ValueError: the data break a rule of the format; names the field and the row.
   """
   obs, state, legal, action, reward = fields
-  sizes = _strip_padding(obs)
   if state is None:
     state = obs.reshape(len(obs), -1)
-  _strip_padding(state[:, None])
   if legal is None:
     legal = np.ones_like(action, bool)
   legal[plan.final] |= ~legal[plan.final].any(-1, keepdims=True)
+  if action.ndim == 2:
+    _settle_legal(legal, action, plan, about.where)
   action[plan.final] = 0
   reward[plan.final] = 0
   discount = np.ones(len(reward), np.float32)
@@ -150,7 +150,7 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
     action_kind="discrete" if action.ndim == 2 else "continuous",
     action_dim=legal.shape[-1],
     max_steps=about.max_steps,
-    obs_sizes=about.obs_sizes or sizes,
+    obs_sizes=about.obs_sizes,
   )
   card = {
     "name": about.name,
@@ -186,15 +186,20 @@ def team_reward(reward: np.ndarray) -> np.ndarray:
 
   Copies of a shared reward give just that, others their mean.
   """
-  reward = reward.reshape(len(reward), -1).astype(np.float32)
+  reward = single(reward.reshape(len(reward), -1))
   shared = (reward == reward[:, :1]).all(-1)
   return np.where(shared, reward[:, 0], reward.mean(-1)).astype(np.float32)
 
 
+def single(x: np.ndarray) -> np.ndarray:
+  """As float32; what is too large for it becomes infinite, which no rule lets pass."""
+  with np.errstate(over="ignore"):
+    return x.astype(np.float32)
+
+
 def bounded(action: np.ndarray) -> np.ndarray:
-  """Continuous actions in the box [-1, 1], float32; padding of -inf becomes 0."""
-  action = action.astype(np.float32)
-  return np.clip(np.where(np.isneginf(action), 0.0, action), -1.0, 1.0)
+  """Continuous actions in the box [-1, 1], float32; infinities stay what they are."""
+  return np.where(np.isinf(action), action, np.clip(action, -1, 1)).astype(np.float32)
 
 
 def whole(action: np.ndarray, where: str) -> np.ndarray:
@@ -238,8 +243,8 @@ def flat(x: np.ndarray, ndim: int) -> np.ndarray:
   return x.reshape(*x.shape[: ndim - 1], -1)
 
 
-def _strip_padding(x: np.ndarray) -> tuple[int, ...]:
-  """Sets -inf to 0, in place.
+def strip_padding(x: np.ndarray) -> tuple[int, ...]:
+  """Sets -inf, with which some files pad, to 0, in place.
 
   Args:
     x: float32 `[R, N, O]`.
@@ -260,3 +265,30 @@ def _strip_padding(x: np.ndarray) -> tuple[int, ...]:
   if not count.any() or not np.array_equal(count, np.where(prefix, 0, len(x))):
     return ()
   return tuple(int(size) for size in sizes)
+
+
+def _settle_legal(
+  legal: np.ndarray, action: np.ndarray, plan: Plan, where: str
+) -> None:
+  """Allows, in place, agents that are out of the game what is recorded of them.
+
+  An action that is no number of one is left to the rules that all data must keep.
+
+  Raises:
+    ValueError: an agent that is in the game did what was not legal.
+  """
+  most = legal.shape[-1] - 1
+  index = np.clip(action, 0, most)[..., None]
+  some = legal.any(-1)
+  out = ~some & some.any(-1, keepdims=True) & (action == index[..., 0])
+  rows, agents = np.nonzero(out)
+  legal[rows, agents, action[rows, agents]] = True
+  wrong = ~np.take_along_axis(legal, index, -1)[..., 0] & some
+  wrong &= action == index[..., 0]
+  wrong[plan.final] = False
+  if wrong.any():
+    row, agent = np.argwhere(wrong)[0]
+    raise ValueError(
+      f"{where}: action {action[row, agent]} of agent {agent} is not legal in source "
+      f"step {plan.take[row]}, row {row}"
+    )

@@ -30,13 +30,15 @@ def read(
 
   An episode ends where `dones` says so, after `episode_length` steps, and wherever the
   next row begins elsewhere than `next_obs` ended. Only a `dones` before
-  `episode_length` is a true end; all the others bootstrap.
+  `episode_length` is a true end; all the others bootstrap. Rows at the end in which all
+  is 0 come from a buffer that was never full; they are left out, and the card's source
+  says how many.
 
   Args:
     folder: the folder, for example HalfCheetah-v2/medium/seed_0_data.
     episode_length: time limit in steps; 25 without states, 1000 with them.
-    num_agents: how many agents to take, from the first; all but the prey of simple_tag
-      and simple_world, if the folder's path names them, otherwise all.
+    num_agents: how many agents to take, from the first; all but the prey if a folder on
+      the path, the nearest, begins with simple_tag or simple_world, otherwise all.
 
   Raises:
     ValueError: a file is missing, damaged, of another shape, or breaks a rule of ours.
@@ -46,6 +48,7 @@ def read(
     raise ValueError(f"{folder}: episode_length {episode_length} must be at least 1")
   agents, states = _open(folder, num_agents)
   limit = episode_length or (_LIMIT_MUJOCO if states else _LIMIT)
+  total, agents = len(agents[0]["obs"]), _without_zero_tail(agents, folder)
   layout = _plan(agents, limit, str(folder))
   last = layout.take[layout.final]  # the step that led to each final observation
 
@@ -66,9 +69,9 @@ def read(
     reward=episodes.gather(get("rews"), layout, episodes.team_reward),
   )
   sizes = tuple(agent["obs"].shape[1] for agent in agents)
-  return episodes.finish(
-    fields, layout, _about(folder, limit, sizes if len(set(sizes)) > 1 else ())
-  )
+  sizes = sizes if len(set(sizes)) > 1 else ()
+  about = _about(folder, limit, sizes, total - len(agents[0]["obs"]))
+  return episodes.finish(fields, layout, about)
 
 
 def _open(
@@ -78,7 +81,7 @@ def _open(
   found = 0
   while (folder / f"obs_{found}.npy").is_file():
     found += 1
-  env = _env_name(folder)
+  env = (_environment(folder) or [""])[0]
   learners = [n for name, n in _LEARNERS.items() if env.startswith(name)]
   n = min(found, *learners) if learners else found
   if num_agents is not None:
@@ -110,7 +113,7 @@ def _array(folder: pathlib.Path, key: str, agent: int) -> np.ndarray:
   if not path.is_file():
     raise ValueError(f"{path} is missing")
   try:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, no pickle
   except (ValueError, OSError, EOFError) as error:
     raise ValueError(
       f"{path} is cut short or not a plain .npy array: {' '.join(str(error).split())}"
@@ -118,6 +121,22 @@ def _array(folder: pathlib.Path, key: str, agent: int) -> np.ndarray:
   if array.ndim == 0:
     raise ValueError(f"{path} holds a single value, must have a row per transition")
   return array
+
+
+def _without_zero_tail(agents: list[_Agent], folder: pathlib.Path) -> list[_Agent]:
+  """Cuts off the rows at the end in which no agent sees or does anything."""
+  stop = len(agents[0]["obs"])
+  while stop:
+    begin = max(stop - _BLOCK, 0)
+    used = np.zeros(stop - begin, bool)
+    for agent in agents:
+      for key in ("obs", "next_obs", "acs"):
+        used |= (agent[key][begin:stop] != 0).any(-1)
+    if used.any():
+      stop = begin + int(np.flatnonzero(used)[-1]) + 1
+      return [{key: x[:stop] for key, x in agent.items()} for agent in agents]
+    stop = begin
+  raise ValueError(f"{folder}: obs, next_obs and acs are 0 in every row")
 
 
 def _plan(agents: list[_Agent], limit: int, where: str) -> episodes.Plan:
@@ -156,26 +175,34 @@ def _stack(agents: list[np.ndarray]) -> np.ndarray:
 
 
 def _float(x: np.ndarray) -> np.ndarray:
-  return np.asarray(x, np.float32)
+  return episodes.single(np.asarray(x))
 
 
-def _env_name(folder: pathlib.Path) -> str:
-  """The environment's name in <environment>/<quality>/seed_<k>_data, else nothing."""
+def _environment(folder: pathlib.Path) -> tuple[str, ...]:
+  """The path from the folder on that is named after the environment; may be empty.
+
+  That is the nearest one named like a game with prey, or else the first of
+  <environment>/<quality>/seed_<k>_data.
+  """
   parts = folder.absolute().parts
-  return parts[-3] if len(parts) > 3 and parts[-1].startswith("seed_") else ""
+  for i in reversed(range(len(parts))):
+    if parts[i].startswith(tuple(_LEARNERS)):
+      return parts[i:]
+  named = len(parts) > 3 and parts[-1].startswith("seed_")
+  return parts[-3:] if named else ()
 
 
 def _about(
-  folder: pathlib.Path, limit: int, obs_sizes: tuple[int, ...]
+  folder: pathlib.Path, limit: int, obs_sizes: tuple[int, ...], left_out: int
 ) -> episodes.About:
-  env = _env_name(folder)
-  parts = folder.absolute().parts[-3:] if env else (folder.absolute().name,)
+  parts = _environment(folder) or (folder.absolute().name,)
   return episodes.About(
     name="/".join(("omar", *parts)),
     scenario=None,
-    spec_name=f"omar/{env or folder.absolute().name}",
+    spec_name=f"omar/{parts[0]}",
     max_steps=limit,
-    source={"format": "omar", "path": "/".join(parts), "episode_length": limit},
+    source={"format": "omar", "path": "/".join(parts), "episode_length": limit}
+    | ({"zero_rows_left_out": left_out} if left_out else {}),
     where=str(folder),
     obs_sizes=obs_sizes,
   )

@@ -21,6 +21,7 @@ from logo_jax.data.formats import episodes, hdf5
 
 KEYS = ("o", "a", "r", "d")
 TIME_LIMIT = 1000
+_SPREAD = 1e-2  # of the largest number of a state (at least 1), what rounding may do
 # Agents, size of an observation, size of an action -> our environment.
 _ENVIRONMENTS = {
   (6, 23, 1): "mamujoco/halfcheetah-6x1-full",
@@ -70,11 +71,11 @@ def read(
     about = _about(path, (n, obs_dim, data["a"].shape[2]), timeout_bootstrap)
     fields = episodes.Fields(
       obs=obs,
-      state=obs[:, 0, :-n].copy(),
+      state=obs[:, 0, :-n].copy(),  # the same for every agent
       legal=None,
       action=episodes.gather(get["a"], layout, episodes.bounded),
       reward=episodes.gather(
-        get["r"], layout, lambda x: x.reshape(-1).astype(np.float32)
+        get["r"], layout, lambda x: episodes.single(x.reshape(-1))
       ),
     )
   return episodes.finish(fields, layout, about)
@@ -88,13 +89,23 @@ def _plan(last: np.ndarray, timeout_bootstrap: bool, where: str) -> episodes.Pla
     stop = np.append(stop, len(last))
     terminal = np.append(terminal, False)
   first = np.concatenate([[0], stop[:-1]])
+  lengths = stop - first - 1
+  if lengths.max() > TIME_LIMIT:
+    e = np.argmax(lengths > TIME_LIMIT)
+    raise ValueError(
+      f"{where}: d: the episode from row {first[e]} has {lengths[e]} steps, more than "
+      f"the limit of {TIME_LIMIT}; the mark of an end is missing"
+    )
   if timeout_bootstrap:
-    terminal &= stop - first - 1 != TIME_LIMIT
+    terminal &= lengths != TIME_LIMIT
   return episodes.plan(first, stop, np.zeros(len(stop), bool), terminal, where)
 
 
 def _recovered(fetch: episodes.Fetch, n: int, path: pathlib.Path) -> episodes.Fetch:
-  """Undoes the standardisation: [raw state, one-hot number], float32 `[K, N, O]`."""
+  """Undoes the standardisation: [raw state, one-hot number], float32 `[K, N, O]`.
+
+  The state is the mean of what the agents give, exactly the same for all of them.
+  """
   one_hot = np.eye(n, dtype=bool)
 
   def steps(lo: int, hi: int) -> np.ndarray:
@@ -111,10 +122,28 @@ def _recovered(fetch: episodes.Fetch, n: int, path: pathlib.Path) -> episodes.Fe
         "number, standardised; the raw state cannot be recovered"
       )
     raw = (z - cold.mean(-1)[..., None]) / scale[..., None]
-    raw[..., -n:] = one_hot
+    state = raw[..., :-n].mean(1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinities break a rule later on
+      spread = raw[..., :-n] - state
+    _check_spread(spread, state, lo, path)
+    raw[..., :-n], raw[..., -n:] = state, one_hot
     return raw.astype(np.float32)
 
   return steps
+
+
+def _check_spread(
+  spread: np.ndarray, state: np.ndarray, lo: int, path: pathlib.Path
+) -> None:
+  """Refuses agents that do not see the same; `lo` is the number of the first row."""
+  spread, scale = np.abs(spread).max((1, 2)), np.abs(state).max((1, 2))
+  apart = spread > _SPREAD * np.maximum(scale, 1.0)
+  if apart.any():
+    row = int(np.argmax(apart))
+    raise ValueError(
+      f"{path}: o, row {lo + row}: the agents' raw states differ by {spread[row]:.3g} "
+      f"from their mean, of size {scale[row]:.3g}, but each sees the whole state"
+    )
 
 
 def _about(

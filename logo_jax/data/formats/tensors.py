@@ -10,7 +10,7 @@ from logo_jax.data.formats import episodes
 
 METADATA = "metadata.json"
 _NEEDED = ("observations", "actions", "rewards", "terminals")
-_OPTIONAL = ("truncations", "infos.legals", "infos.state")
+OPTIONAL = ("truncations", "infos.legals", "infos.state")
 _FLAGS = ("terminals", "truncations")
 TIME_AXIS = int(10e12)  # what vaults declare; the true length is in `vault_index`
 _CHUNK = 1024  # time steps
@@ -52,7 +52,7 @@ def open_vault(folder: pathlib.Path) -> Vault:
       raise ValueError(f"{folder}: {name} is missing; it has {', '.join(names)}")
   arrays = {
     name: open_array(folder, f"{name}.")  # all names end in a dot
-    for name in (*_NEEDED, *_OPTIONAL)
+    for name in (*_NEEDED, *OPTIONAL)
     if name in names
   }
   index = read(open_array(folder, "vault_index"), f"{folder}: vault_index")
@@ -66,7 +66,9 @@ def open_vault(folder: pathlib.Path) -> Vault:
 def flags(vault: Vault) -> tuple[np.ndarray, np.ndarray]:
   """Where episodes end, and where they do so truly, bool `[B, T]` each.
 
-  An episode ends when all of its agents have ended, truly if none was cut.
+  An agent has ended from its first flag in the episode on, whether the vault repeats
+  the flag until the others end or not. The episode ends when all agents have, truly if
+  each of them has a terminal.
   """
   flags = []
   for name in _FLAGS:
@@ -74,10 +76,30 @@ def flags(vault: Vault) -> tuple[np.ndarray, np.ndarray]:
       block = vault.arrays[name][:, : vault.length]
       flag = read(block, f"{vault.folder}: {name}") != 0
       flags.append(flag.reshape(vault.num_rows, vault.length, -1))
-  terminal = flags[0].all(-1)
-  ended = np.logical_or.reduce(flags).all(-1)
-  ended[:, -1] = True
+  over = _all_since(np.logical_or.reduce(flags))  # [B, T], for an episode from t on
+  truly = _all_since(flags[0])
+  ended, terminal = np.zeros((2, vault.num_rows, vault.length), bool)
+  for b in range(vault.num_rows):
+    begin = 0
+    while begin < vault.length:
+      end = min(over[b, begin], vault.length - 1)
+      ended[b, end], terminal[b, end] = True, truly[b, begin] <= end
+      begin = end + 1
   return ended, terminal
+
+
+def _all_since(flag: np.ndarray) -> np.ndarray:
+  """When every agent has had its flag, counted from each step on.
+
+  Args:
+    flag: bool `[B, T, N]`.
+
+  Returns:
+    int64 `[B, T]`, a step; T where some agent never has it again.
+  """
+  length = flag.shape[1]
+  step = np.where(flag, np.arange(length)[:, None], length)
+  return np.minimum.accumulate(step[:, ::-1], axis=1)[:, ::-1].max(-1)
 
 
 def fetcher(vault: Vault, name: str) -> episodes.Fetch:

@@ -14,6 +14,7 @@ What it has no room for, the final rows and the card, lies beside it, in `final/
 under "logo_jax" in metadata.json, where only we look: the round trip is exact.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from logo_jax.data import store
-from logo_jax.data.formats import episodes, tensors
+from logo_jax.data.formats import episodes, tensors, vault_fields
 
 _MARK = "logo_jax"
 _FINAL = ("obs", "state", "legal")  # kept of final rows; the rest is 0 there, or 1
@@ -40,7 +41,7 @@ def read(
     time_limit: takes episodes of just so many steps for cut by the limit, whatever the
       vault says. Some vaults, those of SMAC among them, store time limits as terminals;
       a game that truly ended in its very last step is then cut as well. None believes
-      the vault. A vault of ours tells limits apart and does not need it.
+      the vault. A vault of ours tells limits apart, so there it is refused.
 
   Returns:
     The dataset; the one that `write` was given if the vault is ours.
@@ -55,6 +56,11 @@ def read(
   first = np.concatenate([[0], last[:-1] + 1])
   lengths, terminal = last - first + 1, terminal.reshape(-1)[last]
   if _MARK in vault.metadata:
+    if time_limit is not None:
+      raise ValueError(
+        f"{folder}: time_limit {time_limit}, but the vault is ours, which tells limits "
+        "from true ends; leave the option out"
+      )
     return _read_own(vault, first, last, terminal)
   if time_limit is not None:
     if lengths.max() > time_limit:
@@ -63,8 +69,10 @@ def read(
       )
     terminal = terminal & (lengths != time_limit)
   layout = episodes.plan(first, last + 1, terminal, terminal, str(folder))
-  about = _about(vault.folder, time_limit, int(time_limit or lengths.max()))
-  return episodes.finish(_fields(vault, layout), layout, about)
+  fields, sizes = vault_fields.gathered(vault, layout)
+  limit = int(time_limit or lengths.max())
+  about = _about(vault.folder, time_limit, limit, sizes)
+  return episodes.finish(fields, layout, about)
 
 
 def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Path:
@@ -72,7 +80,7 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
 
   Args:
     stored: the dataset.
-    folder: where, for example vaults/smax/2s3z.vlt/medium; must not exist.
+    folder: where, for example vaults/smax/2s3z.vlt/medium; must not exist, or be empty.
 
   Returns:
     The folder.
@@ -83,7 +91,7 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
       neither 0 nor 1, which terminals cannot tell.
   """
   folder = pathlib.Path(folder)
-  if folder.exists():
+  if not store.is_free(folder):
     raise ValueError(f"{folder} exists; remove it first")
   arrays = stored.rows._asdict() | {"episode_start": stored.episode_start}
   stored = episodes.checked(arrays, stored.card, "dataset")
@@ -98,6 +106,7 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
       f"discount {stored.rows.discount[row]} of row {row}: a vault has only 0 and 1"
     )
   partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+  made = [parent for parent in folder.parents if not parent.exists()]
   partial.mkdir(parents=True)
   try:
     _write_steps(stored, steps, ends, partial)
@@ -108,55 +117,18 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
     partial.rename(folder)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
+    with contextlib.suppress(OSError):  # somebody else may have put something there
+      for parent in made:
+        parent.rmdir()
     raise
   return folder
 
 
-def _fields(vault: tensors.Vault, layout: episodes.Plan) -> episodes.Fields:
-  """All fields, singleton axes and all that singular tasks do taken care of."""
-  n = vault.arrays["observations"].shape[2]
-  kind = vault.arrays["actions"].dtype.numpy_dtype.kind
-
-  def get(name: str, convert) -> np.ndarray:
-    return episodes.gather(tensors.fetcher(vault, name), layout, convert)
-
-  def numbers(x: np.ndarray) -> np.ndarray:
-    where = f"{vault.folder}: actions"
-    episodes.check_shape(episodes.flat(x, 2), (len(x), n), where)
-    return episodes.whole(episodes.flat(x, 2), where)
-
-  discrete = kind in "iu"
-  if discrete:
-    action = get("actions", numbers)
-  else:
-    action = get("actions", lambda x: episodes.bounded(episodes.flat(x, 3)))
-  legal = None  # continuous tasks have a dummy
-  if discrete and "infos.legals" in vault.arrays:
-    legal = get("infos.legals", lambda x: episodes.flat(x, 3) != 0)
-  elif discrete:
-    legal = np.ones((*action.shape, int(action.max()) + 1), bool)
-  state = None
-  if "infos.state" in vault.arrays:
-    state = _one_state(get("infos.state", lambda x: x.astype(np.float32)), n)
-  return episodes.Fields(
-    obs=get("observations", lambda x: episodes.flat(x, 3).astype(np.float32)),
-    state=state,
-    legal=legal,
-    action=action,
-    reward=get("rewards", episodes.team_reward),
-  )
-
-
-def _one_state(state: np.ndarray, n: int) -> np.ndarray:
-  """States as `[R, S]`: once where every agent has the same copy, `[R, N, S]`."""
-  copies = state.ndim > 2 and state.shape[1] == n
-  if copies and np.array_equal(state, np.broadcast_to(state[:, :1], state.shape)):
-    state = state[:, 0].copy()
-  return episodes.flat(state, 2)
-
-
 def _about(
-  folder: pathlib.Path, time_limit: int | None, max_steps: int
+  folder: pathlib.Path,
+  time_limit: int | None,
+  max_steps: int,
+  obs_sizes: tuple[int, ...],
 ) -> episodes.About:
   quality, parent = folder.absolute().name, folder.absolute().parent
   scenario = parent.name.removesuffix(".vlt")
@@ -171,6 +143,7 @@ def _about(
       "time_limit": time_limit,
     },
     where=str(folder),
+    obs_sizes=obs_sizes,
   )
 
 
@@ -181,6 +154,9 @@ def _read_own(
   where, card = str(vault.folder), vault.metadata[_MARK]
   every = np.ones(len(first), bool)
   layout = episodes.plan(first, last + 1, every, terminal, where)
+  for name in tensors.OPTIONAL:
+    if name not in vault.arrays:
+      raise ValueError(f"{where}: {name} is missing, of a vault of ours")
   get = {name: tensors.fetcher(vault, name) for name in vault.arrays}
   arrays = {
     "obs": episodes.gather(get["observations"], layout),
@@ -197,7 +173,7 @@ def _read_own(
   for name in _FINAL:
     path = vault.folder / "final" / f"{name}.npy"
     try:
-      arrays[name][layout.final] = np.load(path, allow_pickle=False)
+      arrays[name][layout.final] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
       raise ValueError(f"{path} is missing or damaged: {error}") from None
   stored = episodes.checked(arrays, card, where)

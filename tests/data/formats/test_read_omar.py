@@ -67,6 +67,48 @@ def test_the_prey_belongs_to_the_environment(tmp_path):
     omar.read(folder, num_agents=5)
 
 
+@pytest.mark.parametrize(
+  ("path", "num_agents", "name"),
+  [
+    ("simple_tag/expert", 3, "simple_tag"),
+    ("simple_world/expert/seed0", 3, "simple_world"),
+    ("data/simple_tag_expert", 3, "simple_tag_expert"),
+    ("simple_tag/simple_world/0", 3, "simple_world"),
+    ("tag/expert", 4, "expert"),
+  ],
+)
+def test_the_environment_is_named_somewhere_on_the_path(
+  tmp_path, path, num_agents, name
+):
+  _particles(tmp_path / path, sizes=(4, 4, 4, 2))
+  spec = omar.read(tmp_path / path).spec
+  assert (spec.num_agents, spec.name) == (num_agents, f"omar/{name}")
+
+
+def test_the_prey_has_no_say_in_the_reward(tmp_path):
+  folder = tmp_path / "simple_tag" / "expert"
+  arrays = _particles(folder, sizes=(4, 4, 4, 2))
+  np.save(folder / "rews_3.npy", -arrays["rews"])
+  reward = omar.read(folder).rows.reward[:25]
+  np.testing.assert_array_equal(reward, arrays["rews"][:25].astype(np.float32))
+
+
+@pytest.mark.parametrize("block", [7, 65_536])
+def test_a_buffer_that_was_never_full(tmp_path, monkeypatch, block):
+  monkeypatch.setattr(omar, "_BLOCK", block)
+  arrays = _particles(tmp_path / "x")
+  expected = omar.read(tmp_path / "x").card
+  assert "zero_rows_left_out" not in expected["source"]
+  zeros = {k: np.concatenate([x, 0 * x[:60]]) for k, x in arrays.items()}
+  _save(tmp_path / "y", zeros)
+  card = omar.read(tmp_path / "y").card
+  assert card["content_hash"] == expected["content_hash"]
+  assert card["source"]["zero_rows_left_out"] == 60
+  _save(tmp_path / "z", {k: 0 * x for k, x in arrays.items()})
+  with pytest.raises(ValueError, match="z: obs, next_obs and acs are 0 in every row"):
+    omar.read(tmp_path / "z")
+
+
 def test_episodes_also_end_where_rows_do_not_join(tmp_path):
   _particles(tmp_path / "x", num_episodes=4, length=10)
   stored = omar.read(tmp_path / "x")
@@ -120,6 +162,8 @@ def test_cheetah_has_states_and_a_limit_of_1000(tmp_path):
       r"rews_0.npy has shape \[75, 1, 1\], must be",
     ),
     ("rews_0", lambda x: x * np.nan, "reward has NaN or infinity, row 0"),
+    ("acs_1", lambda x: np.where(x > 1, np.inf, x), "action has NaN or infinity, row"),
+    ("acs_1", lambda x: np.where(x < 0, -np.inf, x), "action has NaN or infinity, row"),
     ("next_obs_0", lambda x: x[0, 0], "next_obs_0.npy holds a single value"),
     ("dones_0", lambda x: x.astype(object), "dones_0.npy is cut short or not a plain"),
   ],
@@ -130,6 +174,14 @@ def test_what_is_wrong_is_named(tmp_path, name, change, message):
   if change is not None:
     np.save(tmp_path / "x" / f"{name}.npy", change(arrays[name]), allow_pickle=True)
   with pytest.raises(ValueError, match=message):
+    omar.read(tmp_path / "x")
+
+
+def test_an_archive_in_place_of_an_array(tmp_path):
+  _particles(tmp_path / "x")
+  np.savez(tmp_path / "zip.npz", obs=np.zeros(2))
+  (tmp_path / "zip.npz").rename(tmp_path / "x" / "obs_1.npy")
+  with pytest.raises(ValueError, match=r"obs_1\.npy is cut short or not a plain"):
     omar.read(tmp_path / "x")
 
 

@@ -126,6 +126,32 @@ def test_an_unfinished_last_episode_is_cut(tmp_path):
   np.testing.assert_array_equal(stored.rows.discount[6:], 1.0)
 
 
+def test_an_end_that_is_not_marked_is_noticed(tmp_path):
+  arrays = _episodes((5, 700, 900))
+  arrays["d"][6 + 700] = 0
+  path = _write(tmp_path / "x.hdf5", arrays)
+  message = r"x\.hdf5: d: the episode from row 6 has 1601 steps, .* limit of 1000; "
+  with pytest.raises(ValueError, match=message):
+    omiga.read(path)
+
+
+def test_agents_that_see_different_states(tmp_path):
+  arrays = _episodes((5, 3))
+  other = arrays["raw"].astype(np.float64)
+  other[7, 16] += 1.0
+  arrays["o"][:, 3] = _standardised(other, 6)[:, 3]
+  with pytest.raises(
+    ValueError, match="o, row 7: the agents' raw states differ by 0.8"
+  ):
+    omiga.read(_write(tmp_path / "x.hdf5", arrays))
+
+
+def test_all_agents_show_exactly_the_same_state(tmp_path):
+  stored = omiga.read(_write(tmp_path / "x.hdf5", _episodes((50,))))
+  for agent in range(6):
+    np.testing.assert_array_equal(stored.rows.obs[:, agent, :17], stored.rows.state)
+
+
 def test_blocks_join(tmp_path, monkeypatch):
   path = _write(tmp_path / _CHEETAH, _episodes((5, 3, 7)))
   whole = omiga.read(path).card["content_hash"]
@@ -152,6 +178,13 @@ def test_a_one_hot_number_that_is_none(tmp_path):
     ("o", lambda x: x[:, 0], r"o has shape \[10, 23\], must be \[R, N, O\]"),
     ("a", lambda x: x[:-1], r"a has shape \[9, 6, 1\], must be \[10, 6, A\]"),
     ("a", lambda x: x * np.nan, "action has NaN or infinity, row 0"),
+    ("a", lambda x: np.where(x > 1, np.inf, x), "action has NaN or infinity, row"),
+    ("a", lambda x: np.where(x < 0, -np.inf, x), "action has NaN or infinity, row"),
+    (
+      "o",
+      lambda x: np.where(np.arange(23) == 2, np.inf, x),
+      "obs has NaN or infinity, row 0",
+    ),
     ("r", lambda x: x * np.inf, "reward has NaN or infinity, row 0"),
     ("d", lambda x: x[:, [0, 0]], r"d has shape \[10, 2\], must be \[10, 1\]"),
     ("d", lambda x: x * 0 + 1, "no episode has a transition"),

@@ -222,7 +222,7 @@ def test_rewards_that_differ_are_averaged(tmp_path):
     (lambda e: e.update(actions=e["actions"][:, :, :1]), r"actions has shape \[1, 1"),
     (
       lambda e: e.update(actions=e["actions"][..., None].repeat(2, 3)),
-      r"actions has shape \[15, 4\], must be \[15, 2",
+      r"actions has shape \[18, 4\], must be \[18, 2\]$",
     ),
     (lambda e: e.update(actions=e["actions"] + 5), "action is not within 0 and 4, row"),
     (lambda e: e["observations"].fill(np.nan), "obs has NaN or infinity, row 0"),

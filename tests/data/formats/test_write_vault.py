@@ -1,5 +1,7 @@
 """Vaults that we write: flashbax opens them, and nothing of ours is lost."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -85,7 +87,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
   monkeypatch.setattr(np, "save", fail)
   with pytest.raises(OSError, match="disk full"):
     vault.write(stored, tmp_path / "x.vlt" / "y")
-  assert not list((tmp_path / "x.vlt").iterdir())
+  assert not (tmp_path / "x.vlt").exists()
   with pytest.raises(ValueError, match="own exists; remove it first"):
     vault.write(stored, tmp_path / "own")
 
@@ -104,6 +106,23 @@ def test_discounts_that_no_vault_can_tell(tmp_path, row, message):
   assert not (tmp_path / "x").exists()
 
 
+def test_a_folder_that_is_there_but_empty_will_do(tmp_path):
+  stored = _own(tmp_path)
+  (tmp_path / "x").mkdir()
+  assert vault.read(vault.write(stored, tmp_path / "x")).card == stored.card
+
+
+def test_an_array_of_ours_that_is_missing(tmp_path):
+  folder = vault.write(_own(tmp_path), tmp_path / "x")
+  metadata = json.loads((folder / "metadata.json").read_text())
+  del metadata["structure_shape"]["infos"]["state"]
+  (folder / "metadata.json").write_text(json.dumps(metadata))
+  with pytest.raises(
+    ValueError, match=r"x: infos\.state is missing, of a vault of ours"
+  ):
+    vault.read(folder)
+
+
 def test_damage_to_ours_is_noticed(tmp_path):
   stored = _own(tmp_path)
   folder = vault.write(stored, tmp_path / "x")
@@ -111,6 +130,10 @@ def test_damage_to_ours_is_noticed(tmp_path):
   content = path.read_bytes()
   path.write_bytes(content[:-4] + b"\x00\x00\x80\x40")
   with pytest.raises(ValueError, match="x is corrupt: its data are not those"):
+    vault.read(folder)
+  np.savez(tmp_path / "zip.npz", obs=np.zeros(1))
+  path.write_bytes((tmp_path / "zip.npz").read_bytes())
+  with pytest.raises(ValueError, match=r"final/obs\.npy is missing or damaged"):
     vault.read(folder)
   path.write_bytes(content[:-4])
   with pytest.raises(ValueError, match=r"final/obs\.npy is missing or damaged"):
