@@ -3,6 +3,7 @@
 Example: python experiments/convert.py --dataset=2s3z_medium.h5 --out=data/2s3z_medium
 """
 
+import pathlib
 import time
 
 from absl import flags
@@ -37,6 +38,7 @@ _OPTIONS = (
 def main(argv: list[str]) -> None:
   del argv
   start = time.monotonic()
+  _check_out(pathlib.Path(_OUT.value))
   path = _DATASET.value
   if not formats.is_path(path):
     path = f"{_DATA_DIR.value}/{path}"
@@ -52,6 +54,13 @@ def main(argv: list[str]) -> None:
     f" of {card['length_mean']:.1f} steps, return {card['return_mean']:.3f}"
     f" +- {card['return_std']:.3f}, {time.monotonic() - start:.0f} s"
   )
+
+
+def _check_out(out: pathlib.Path) -> None:
+  """Refuses to write over other things before minutes are spent on reading."""
+  same = _TO.value == "own" and (out / store.CARD).is_file()  # it may be; write knows
+  if not store.is_free(out) and not same:
+    raise ValueError(f"--out {out} exists and is not empty; remove it first")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _UNDERSTOOD = (
   "SMAC files and OMIGA's MaMuJoCo files (HDF5), OMAR's folders (obs_0.npy, ...)"
 )
 _SUFFIXES = (".h5", ".hdf5", ".hdf", ".vlt", ".zip", ".npy", ".npz", ".pt", ".pkl")
-_DEPTH = 2  # folders below the one given in which to look for a dataset
+_DEPTH = 4  # folders below the one given in which to look for a dataset
 
 
 def is_path(name: str) -> bool:
@@ -144,6 +144,11 @@ def _kind_of_file(path: pathlib.Path) -> str:
     )
   _refuse_pickle(path)
   if zipfile.is_zipfile(path):
+    if path.suffix == ".npz":
+      raise ValueError(
+        f"{path} is an .npz archive, as no known format has; understood are "
+        f"{_UNDERSTOOD}"
+      )
     raise ValueError(f"{path} is a zip archive; unpack it and name the folder")
   if path.suffix == ".npy" or path.name in (store.CARD, tensors.METADATA):
     raise ValueError(f"{path} is a part of a dataset; name its folder, {path.parent}")
@@ -157,8 +162,11 @@ def _refuse_pickle(path: pathlib.Path) -> None:
     head = file.read(2)
   is_pickle = head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
   if zipfile.is_zipfile(path):  # as torch writes since version 1.6
-    with zipfile.ZipFile(path) as archive:
-      is_pickle = any(name.endswith("data.pkl") for name in archive.namelist())
+    try:
+      with zipfile.ZipFile(path) as archive:
+        is_pickle = any(name.endswith("data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+      raise ValueError(f"{path} is a damaged zip archive: {error}") from None
   if is_pickle or path.suffix in (".pkl", ".pickle", ".pt", ".pth"):
     raise ValueError(
       f"{path} is a pickle, as torch.save writes, like OMIGA's SMAC data: loading it "

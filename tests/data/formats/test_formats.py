@@ -54,7 +54,7 @@ def _omiga(path) -> pathlib.Path:
 def _omar(folder) -> pathlib.Path:
   folder.mkdir(parents=True)
   for name, shape in (("obs", (6, 2)), ("next_obs", (6, 2)), ("acs", (6, 2))):
-    np.save(folder / f"{name}_0.npy", np.zeros(shape))
+    np.save(folder / f"{name}_0.npy", np.ones(shape))
   for name in ("rews", "dones"):
     np.save(folder / f"{name}_0.npy", np.zeros(6))
   return folder
@@ -79,6 +79,8 @@ def test_every_format_is_recognised(tmp_path):
 
 def test_a_folder_above_will_do_if_there_is_no_choice(tmp_path):
   own = store.read(_own(tmp_path / "own"))
+  vault.write(own, tmp_path / "up" / "og_marl" / "vaults" / "x.vlt" / "Good")
+  assert formats.read(tmp_path / "up").card == own.card  # four folders above
   vault.write(own, tmp_path / "vaults" / "x.vlt" / "Good")
   for path in (tmp_path / "vaults", tmp_path / "vaults" / "x.vlt"):
     assert formats.read(path).card == own.card
@@ -118,6 +120,13 @@ def test_archives(tmp_path):
       archive.writestr(entry, "")
     with pytest.raises(ValueError, match=message):
       formats.read(tmp_path / "x")
+  content = (tmp_path / "x").read_bytes()
+  (tmp_path / "x").write_bytes(content.replace(b"PK\x01\x02", b"PK\x00\x00"))
+  with pytest.raises(ValueError, match="x is a damaged zip archive: Bad magic"):
+    formats.read(tmp_path / "x")
+  np.savez(tmp_path / "x.npz", obs=np.zeros(2))
+  with pytest.raises(ValueError, match=r"is an \.npz archive, as no known format has"):
+    formats.read(tmp_path / "x.npz")
 
 
 def test_folders_that_are_none(tmp_path):
@@ -151,6 +160,8 @@ def test_options(tmp_path):
     formats.read(tmp_path / "x", time_limit=3)
   with pytest.raises(ValueError, match="format own, .* it has none"):
     formats.read(_own(tmp_path / "own"), time_limit=3)
+  with pytest.raises(ValueError, match="time_limit 9, but the vault is ours"):
+    formats.read(_vault(tmp_path / "again"), time_limit=9)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +208,18 @@ def test_the_binary_goes_there_and_back(tmp_path):
   assert back.returncode == 0, back.stderr
   for path in own.iterdir():
     assert path.read_bytes() == (tmp_path / "back" / path.name).read_bytes()
+
+
+def test_the_binary_looks_at_the_output_before_it_reads(tmp_path):
+  (tmp_path / "out").mkdir()
+  (tmp_path / "out" / "notes").write_text("mine")
+  for kind in ("own", "vault"):
+    result = _convert(
+      f"--dataset={tmp_path / 'nowhere'}", f"--out={tmp_path / 'out'}", f"--to={kind}"
+    )
+    assert result.stderr == (
+      f"error: --out {tmp_path / 'out'} exists and is not empty; remove it first\n"
+    )
 
 
 def test_the_binary_says_what_is_wrong_in_one_line(tmp_path):
