@@ -74,7 +74,14 @@ def make(scenario: str) -> types.HostEnvironment:
     raise ValueError(
       f"multi-agent MuJoCo scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
     )
-  return _make(scenario, os.cpu_count() or 1)
+  return _make(scenario, _num_cores())
+
+
+def _num_cores() -> int:
+  """The processor cores that this process may use, not all that the machine has."""
+  if hasattr(os, "sched_getaffinity"):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _make(scenario: str, num_threads: int) -> types.HostEnvironment:

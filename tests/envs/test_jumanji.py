@@ -103,10 +103,8 @@ def test_final_observation_is_shown_not_the_next_start(collision):
   assert (np.abs(cells[end] - cells[end - 1]).sum(-1) <= 1).all()  # moved by a cell
 
 
-def test_deliveries_are_paid_once_to_the_team():
-  """A robot that carries a requested shelf drives onto the goal."""
-  env = base.make("jumanji/rware-tiny-2ag")
-  state, _ = jax.jit(env.reset)(jax.random.key(0))
+def _before_delivery(state):
+  """The same warehouse, a robot with a requested shelf one step above the goal."""
   inner = state.inner
   height, width = inner.grid.shape[1:]
   goal = (height - 1, width // 2)
@@ -132,8 +130,15 @@ def test_deliveries_are_paid_once_to_the_team():
       )
     ),
   )
+  return state._replace(inner=inner)
+
+
+def test_deliveries_are_paid_once_to_the_team():
+  """A robot that carries a requested shelf drives onto the goal."""
+  env = base.make("jumanji/rware-tiny-2ag")
+  state, _ = jax.jit(env.reset)(jax.random.key(0))
   _, timestep = jax.jit(env.step)(
-    state._replace(inner=inner), jnp.array([1, 0]), jax.random.key(1)
+    _before_delivery(state), jnp.array([1, 0]), jax.random.key(1)
   )
   assert timestep.reward == 1
   assert not timestep.last
@@ -243,6 +248,11 @@ def test_chance_comes_from_the_key_of_a_step():
   env = base.make("jumanji/rware-tiny-2ag")
   state, _ = jax.jit(env.reset)(jax.random.key(0))
   np.testing.assert_array_equal(state.inner.key, 0)
+  keys = jax.random.split(jax.random.key(1), 8)
+  step = jax.jit(jax.vmap(env.step, in_axes=(None, None, 0)))
+  after, _ = step(_before_delivery(state), jnp.array([1, 0]), keys)
+  assert len(np.unique(after.inner.request_queue, axis=0)) > 1
+  np.testing.assert_array_equal(after.inner.key, 0)
 
 
 def test_unknown_scenario_of_the_suite_is_refused():
