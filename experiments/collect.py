@@ -78,13 +78,14 @@ def _installed(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:
   card = store.read(folder, verify=False).card
+  winnable = card["behaviour"]["expert_win_rate"] > 0
   size = sum(path.stat().st_size for path in folder.iterdir())
   return {
     "dataset": card["name"],
     "transitions": card["num_transitions"],
     "episodes": card["num_episodes"],
     "return ± std": (card["return_mean"], card["return_std"]),
-    "wins %": 100 * card["win_rate"],
+    "wins %": 100 * card["win_rate"] if winnable else None,
     "MB": round(size / 1e6),
     "seconds": round(seconds),
   }
