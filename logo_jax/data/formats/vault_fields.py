@@ -73,7 +73,7 @@ def _is_discrete(action: np.ndarray, legal: np.ndarray | None, where: str) -> bo
   wider = legal is not None and legal.shape[-1] > 1
   if wider and whole:
     return True
-  if wider and legal.any() and not legal.all():
+  if legal is not None and wider and legal.any() and not legal.all():
     raise ValueError(
       f"{where} are no whole numbers, but infos.legals allows some of "
       f"{legal.shape[-1]} actions: neither discrete nor continuous"
