@@ -122,18 +122,6 @@ def checks(arrays: Arrays, spec: types.EnvSpec) -> Iterator[Check]:
   all_rows |= {"final": final, "before_final": before_final}
   for rule, broken, holds in rules:
     yield Check(rule, broken, _first_broken(all_rows, holds))
-  yield _lengths(arrays["episode_start"], spec)
-
-
-def _lengths(start: np.ndarray, spec: types.EnvSpec) -> Check:
-  """The rule of the time limit; a longer episode is two with a lost end."""
-  longer = np.diff(start) - 1 > spec.max_steps
-  row = int(start[np.argmax(longer)]) if longer.any() else None
-  return Check(
-    f"episodes have at most max_steps = {spec.max_steps} transitions",
-    f"an episode has more than max_steps = {spec.max_steps} transitions",
-    row,
-  )
 
 
 def _finite(name: str) -> _Rule:

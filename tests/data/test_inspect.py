@@ -146,16 +146,6 @@ def test_checks_name_all_that_is_broken(field, index, value, broken):
   assert [f"{c.broken}, row {c.row}" for c in found] == broken
 
 
-def test_an_episode_beyond_the_limit_is_named():
-  stored = _dataset()
-  stored.card["spec"]["max_steps"] = 1
-  found = [c for c in inspect.checks(stored) if c.row is not None]
-  assert [c.broken for c in found] == [
-    "an episode has more than max_steps = 1 transitions"
-  ]
-  assert found[0].row == 0
-
-
 def test_a_card_that_says_otherwise():
   summary = inspect.summarise(_dataset())
   card = {"num_transitions": 5, "num_episodes": 4, "return_mean": 1.0}

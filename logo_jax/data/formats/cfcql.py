@@ -109,6 +109,12 @@ def _plan(
   stop = np.where(terminal, np.minimum(ended.argmax(-1) + 2, count), count)
   first = np.arange(len(filled)) * filled.shape[1]
   append = terminal & (ended.argmax(-1) + 1 == count)
+  beyond = append & (count == filled.shape[1])
+  if beyond.any():
+    raise ValueError(
+      f"{path}: terminated of episode {int(np.argmax(beyond))} is set in the last slot, "
+      "which is for a final observation, beyond the time limit"
+    )
   return episodes.plan(first, first + stop, append, terminal, str(path))
 
 

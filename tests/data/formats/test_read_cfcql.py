@@ -170,6 +170,15 @@ def test_what_lies_beyond_the_end_may_be_anything(tmp_path, junk):
   assert stored.card["content_hash"] == expected
 
 
+def test_an_end_beyond_the_time_limit(tmp_path):
+  arrays = _arrays()
+  arrays["terminated"][1, -1] = 1
+  with pytest.raises(
+    ValueError, match="terminated of episode 1 is set in the last slo"
+  ):
+    cfcql.read(_write(tmp_path / "x.h5", arrays))
+
+
 @pytest.mark.parametrize("front", [True, False])
 def test_empty_episodes_are_left_out(tmp_path, front):
   arrays = _arrays()
