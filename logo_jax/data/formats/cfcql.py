@@ -112,8 +112,8 @@ def _plan(
   beyond = append & (count == filled.shape[1])
   if beyond.any():
     raise ValueError(
-      f"{path}: terminated of episode {int(np.argmax(beyond))} is set in the last slot, "
-      "which is for a final observation, beyond the time limit"
+      f"{path}: terminated of episode {int(np.argmax(beyond))} is set in the last slot,"
+      " which is for a final observation, beyond the time limit"
     )
   return episodes.plan(first, first + stop, append, terminal, str(path))
 
