@@ -65,6 +65,8 @@ def main(argv: list[str]) -> None:
   with contextlib.ExitStack() as stack:
     folder = _FOLDER.value
     if folder is None:
+      if _SCRATCH.value:
+        pathlib.Path(_SCRATCH.value).mkdir(parents=True, exist_ok=True)
       scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=_SCRATCH.value))
       folder = str(_write(pathlib.Path(scratch)))
     report: dict[str, Any] = {
