@@ -26,7 +26,7 @@ CARD = "card.json"
 class StoredDataset(NamedTuple):
   """A dataset as it lies on disk."""
 
-  rows: types.Rows  # memory-mapped numpy arrays
+  rows: types.Rows  # numpy arrays, memory-mapped where the format allows it
   episode_start: np.ndarray  # int64 [E + 1]
   card: dict[str, Any]
 
@@ -189,7 +189,8 @@ def _read_array(path: pathlib.Path) -> np.ndarray:
   if not path.is_file():
     raise ValueError(f"{path} is missing")
   try:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    # Of all that np.load opens, arrays alone; never one of objects, which are pickled.
+    return np.lib.format.open_memmap(path, mode="r")
   except (ValueError, OSError, EOFError) as error:
     raise ValueError(
       f"{path} is cut short or not a .npy array: {' '.join(str(error).split())}"
