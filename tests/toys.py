@@ -6,7 +6,7 @@ import numpy as np
 
 from logo_jax.data import dataset
 from logo_jax.data.store import StoredDataset
-from logo_jax.types import Environment, EnvSpec, Rows, TimeStep
+from logo_jax.types import Environment, EnvSpec, HostEnvironment, Rows, TimeStep
 
 CELLS, MAX_STEPS = 4, 8
 
@@ -120,3 +120,38 @@ def stored(spec: EnvSpec, rows: Rows, episode_start: np.ndarray) -> StoredDatase
 
 def load_corridor(num_episodes: int = 400, seed: int = 0) -> dataset.LoadedDataset:
   return dataset.load(random_play(corridor(), num_episodes, seed))
+
+
+def targets() -> HostEnvironment:
+  """On the host: two agents are to do a fortieth of what they see, 4 times.
+
+  A step pays 1 less the mean distance, so that 4 is the best return. The deviations of
+  observations are far from 1, to be learned from standardised ones.
+  """
+  spec = EnvSpec("toy/targets", 2, 1, 2, "continuous", 1, 4)
+  scale = 40.0
+
+  def show(state, reward):
+    time, target, _ = state
+    return TimeStep(
+      obs=scale * target[..., None].astype(np.float32),
+      state=scale * target.astype(np.float32),
+      legal=np.ones((len(time), 2, 1), bool),
+      reward=reward.astype(np.float32),
+      discount=np.ones(len(time), np.float32),
+      last=time >= 4,
+      won=np.zeros(len(time), bool),
+    )
+
+  def reset(rng, num):
+    targets = rng.uniform(-0.8, 0.8, (num, 5, 2))
+    state = np.zeros(num, int), targets[:, 0], targets
+    return state, show(state, np.zeros(num))
+
+  def step(state, action):
+    time, target, targets = state
+    reward = 1 - np.abs(action[..., 0] - target).mean(-1)
+    state = time + 1, targets[np.arange(len(time)), (time + 1) % 5], targets
+    return state, show(state, reward)
+
+  return HostEnvironment(spec, reset, step)

@@ -82,7 +82,7 @@ def read(
 
 def environment(
   card: dict[str, Any], of: types.EnvSpec
-) -> tuple[types.Environment | None, str]:
+) -> tuple[types.Environment | types.HostEnvironment | None, str]:
   """The environment in which policies learned from a dataset can be played.
 
   Args:
@@ -101,6 +101,4 @@ def environment(
     return None, str(error)
   if env.spec != of:
     return None, f"the environment {name} is {env.spec}, the data are of {of}"
-  if not isinstance(env, types.Environment):
-    return None, f"{name} runs on the host, where policies cannot be evaluated yet"
   return env, ""

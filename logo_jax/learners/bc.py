@@ -1,4 +1,4 @@
-"""Behaviour cloning: every agent imitates its own recorded actions."""
+"""Behaviour cloning: every agent imitates its own recorded actions, of either kind."""
 
 import dataclasses
 from typing import Literal
@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from logo_jax import ranges
-from logo_jax.networks.policy import make_policy
-from logo_jax.ops import actions
+from logo_jax.networks.policy import make_any_policy
 from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Metrics, Params
 
 
@@ -34,13 +33,10 @@ def make(config: Config, context: LearnerContext) -> Learner:
     A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents.
 
   Raises:
-    ValueError: actions are not discrete, or a number is out of range.
+    ValueError: a number is out of range.
   """
-  kind = context.spec.action_kind
-  if kind != "discrete":
-    raise ValueError(f"learner.name: 'bc' supports discrete actions, got {kind!r}")
   ranges.check("learner.", config, hidden_size="[1", learning_rate="(0")
-  policy = make_policy(
+  policy = make_any_policy(
     context.spec,
     context.statistics.obs,
     config.hidden_size,
@@ -55,7 +51,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
 
   def loss(params: Params, batch: Batch) -> jax.Array:
     t = batch.transition
-    log_prob = actions.log_prob(policy.logits(params, t.obs), t.legal, t.action)
+    log_prob = policy.log_prob(params, t.obs, t.legal, t.action)
     return -jnp.mean(batch.weight * log_prob.mean(-1))
 
   def update(

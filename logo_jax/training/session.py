@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -10,12 +11,13 @@ from jax.sharding import Mesh
 import numpy as np
 
 from logo_jax.config import ExperimentConfig
+from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
 from logo_jax.logging import Stop
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
-from logo_jax.types import Dataset, Environment, Params
+from logo_jax.types import Dataset, Environment, HostEnvironment, Params
 
 
 class Diverged(ValueError):
@@ -69,7 +71,7 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
 
 
 class Evaluator:
-  """Plays the policies of all seeds, with one program for any number of episodes.
+  """Plays the policies of all seeds, in whichever kind of environment.
 
   Each seed has episodes of its own, so that an interval over seeds covers their noise;
   a seed's episodes are the same for every system.
@@ -77,13 +79,16 @@ class Evaluator:
 
   def __init__(
     self,
-    env: Environment,
+    env: Environment | HostEnvironment,
     act: Callable[..., Any],
     mesh: Mesh,
     config: ExperimentConfig,
   ):
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
+    if isinstance(env, HostEnvironment):
+      self._run = self._make_host_run(env, act)
+      return
 
     def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
       params, seed = policy
@@ -91,6 +96,17 @@ class Evaluator:
       return play(env, act, params, config.evaluation.episodes, key)
 
     self._run = parallel.map_eval(run, mesh)
+
+  def _make_host_run(self, env: HostEnvironment, act: Callable[..., Any]):
+    """Like the compiled one: ((params, seeds), key) -> results [seeds, episodes]."""
+    greedy = jax.jit(jax.vmap(functools.partial(act, greedy=True)))
+
+    def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
+      params, seeds = policy
+      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
+      return host.play(env, greedy, params, self._config.episodes, keys)
+
+    return run
 
   def curve(self, params: Params) -> EpisodeResult:
     """A learning curve's point: the same episodes every time, [seeds, episodes]."""

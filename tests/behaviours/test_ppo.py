@@ -9,6 +9,7 @@ import pytest
 
 from logo_jax import types
 from logo_jax.behaviours import play, ppo, snapshots
+from tests import toys
 
 _CONFIG = ppo.Config(
   num_envs=16,
@@ -53,40 +54,6 @@ def _signals() -> types.Environment:
   return types.Environment(spec, reset, step)
 
 
-def _targets() -> types.HostEnvironment:
-  """Two agents are to repeat what they see, 4 times; a step pays at most 1.
-
-  The deviations of observations are far from 1, to be learned from standardised ones.
-  """
-  spec = types.EnvSpec("toy/targets", 2, 1, 2, "continuous", 1, 4)
-  scale = 40.0
-
-  def show(state, reward):
-    time, target, _ = state
-    return types.TimeStep(
-      obs=scale * target[..., None].astype(np.float32),
-      state=scale * target.astype(np.float32),
-      legal=np.ones((len(time), 2, 1), bool),
-      reward=reward.astype(np.float32),
-      discount=np.ones(len(time), np.float32),
-      last=time >= 4,
-      won=np.zeros(len(time), bool),
-    )
-
-  def reset(rng, num):
-    targets = rng.uniform(-0.8, 0.8, (num, 5, 2))
-    state = np.zeros(num, int), targets[:, 0], targets
-    return state, show(state, np.zeros(num))
-
-  def step(state, action):
-    time, target, targets = state
-    reward = 1 - np.abs(action[..., 0] - target).mean(-1)
-    state = time + 1, targets[np.arange(len(time)), (time + 1) % 5], targets
-    return state, show(state, reward)
-
-  return types.HostEnvironment(spec, reset, step)
-
-
 @pytest.fixture(scope="module")
 def trained():
   seen = []
@@ -116,7 +83,7 @@ def test_a_continuous_game_on_the_host_is_learned():
   config = dataclasses.replace(
     _CONFIG, total_steps=128 * 80, standardise_obs=True, entropy_cost=0.0
   )
-  env = _targets()
+  env = toys.targets()
   candidates = snapshots.train(env, config, 0, 2)
   evaluate = play.make_evaluate(env, 256)
   before, after = (
@@ -214,7 +181,7 @@ def test_bad_settings_are_refused():
 
 
 def test_diverged_training_is_refused():
-  env = _targets()
+  env = toys.targets()
   start = snapshots.train(env, _CONFIG, 0, 1)[0]
   broken = jax.tree.map(lambda x: np.full_like(x, np.nan), start.params)
   candidates = [start, start._replace(params=broken)]
