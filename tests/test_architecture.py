@@ -33,7 +33,7 @@ ALLOWED = {
   "uncertainty": _MATHS | {"ranges"},
   "weighting": _MATHS | {"ranges"},
   "learners": _PARTS | {"ranges"},
-  "evaluation": _MATHS | {"data"},
+  "evaluation": _MATHS | {"data", "envs"},
   "reporting": {"files"},
   "logging": set(),
   "checkpoint": set(),

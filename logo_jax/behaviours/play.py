@@ -103,11 +103,6 @@ def make_evaluate(
   return jax.jit(evaluate)
 
 
-def host_rng(key: jax.Array) -> np.random.Generator:
-  """A numpy generator for the resets of a host environment."""
-  return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-
-
 def restart(
   env: types.HostEnvironment, over: np.ndarray, old: Any, rng: np.random.Generator
 ) -> Any:
@@ -222,7 +217,7 @@ class _HostTrainer:
     learner = jax.jit(ppo.init, static_argnums=(0, 1))(
       self._env.spec, self._config, k_init
     )
-    env_state, timestep = self._env.reset(host_rng(k_reset), num)
+    env_state, timestep = self._env.reset(base.host_rng(k_reset), num)
     return Carry(learner, env_state, timestep, np.zeros(num), k_train, 0)
 
   def run(self, num_updates: int, carry: Carry) -> tuple[Carry, types.Metrics]:
@@ -235,7 +230,7 @@ class _HostTrainer:
   def _update(self, carry: Carry) -> tuple[Carry, types.Metrics]:
     key = jax.random.fold_in(carry.key, carry.step)
     k_roll, k_learn, k_reset = jax.random.split(key, 3)
-    rng = host_rng(k_reset)
+    rng = base.host_rng(k_reset)
     learner, env_state, now, total = carry[:4]
     samples, ended = [], []
     for index in range(self._config.rollout_steps):
@@ -257,7 +252,7 @@ def _evaluate_on_host(
   env: types.HostEnvironment, num_episodes: int, params, epsilon, key: jax.Array
 ) -> Score:
   k_reset, k_play = jax.random.split(key)
-  env_state, now = env.reset(host_rng(k_reset), num_episodes)
+  env_state, now = env.reset(base.host_rng(k_reset), num_episodes)
   over, won, total = now.last.copy(), now.won.copy(), np.zeros(num_episodes)
   for index in range(env.spec.max_steps):
     action = host_act(params, now, env.spec.action_kind, epsilon, k_play, index)

@@ -177,7 +177,7 @@ def _record_on_host(
 ) -> Iterator[Recorded]:
   env = game.env
   assert isinstance(env, types.HostEnvironment)
-  rng = play.host_rng(k_start)
+  rng = base.host_rng(k_start)
   wave = np.zeros(game.num_envs, np.int32)
   env_state, now = env.reset(rng, game.num_envs)
   index, parts = 0, []

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from logo_jax import types
 
@@ -72,6 +73,11 @@ def versions(name: str) -> dict[str, str]:
   """
   packages = ("jax", "numpy", *_PACKAGES.get(name.partition("/")[0], ()))
   return {package: metadata.version(package) for package in packages}
+
+
+def host_rng(key: jax.Array) -> np.random.Generator:
+  """A numpy generator for the resets of a `HostEnvironment`."""
+  return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
 
 
 def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from logo_jax.envs import base
 from logo_jax.evaluation.rollout import EpisodeResult
 from logo_jax.types import HostEnvironment, Params, TimeStep
 
@@ -31,7 +32,7 @@ def play(
     Results [seeds, E].
   """
   num_seeds = len(keys)
-  starts = [env.reset(_generator(key), num_episodes) for key in keys]
+  starts = [env.reset(base.host_rng(key), num_episodes) for key in keys]
   env_state, now = jax.tree.map(lambda *x: np.concatenate(x), *starts)
   running = ~now.last
   total, won = np.zeros(len(running)), np.zeros(len(running), bool)
@@ -53,7 +54,3 @@ def play(
   shape = (num_seeds, num_episodes)
   results: tuple[Any, ...] = (total.astype(np.float32), length, won)
   return EpisodeResult(*(x.reshape(shape) for x in results))
-
-
-def _generator(key: jax.Array) -> np.random.Generator:
-  return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
