@@ -145,7 +145,7 @@ def evaluate(
   env, why = source.environment(loaded.card, loaded.spec)
   if env is None:
     raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
-  result = Evaluator(env, system.learner.act, mesh, config).final(
+  result = Evaluator(env, system.learner, mesh, config).final(
     state.learner.params, episodes
   )
   return {"step": step} | outcomes.summarise(result)
@@ -180,7 +180,7 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   if env is None:
     say(f"policies are not evaluated: {why}")
   else:
-    evaluator = Evaluator(env, session.system.learner.act, session.mesh, config)
+    evaluator = Evaluator(env, session.system.learner, session.mesh, config)
   model_params = ()
   if imagination is not None:
     model_params = loop.fit_model(session)

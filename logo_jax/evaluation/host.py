@@ -15,6 +15,7 @@ def play(
   env: HostEnvironment,
   act: Callable[..., Any],
   params: Params,
+  memory: Any,
   num_episodes: int,
   keys: jax.Array,
 ) -> EpisodeResult:
@@ -22,9 +23,10 @@ def play(
 
   Args:
     env: the environment.
-    act: (params, obs, legal, key) -> greedy actions, compiled and mapped over a
-      leading axis of seeds.
+    act: (params, memory, obs, legal, key) -> (memory, greedy actions), compiled and
+      mapped over a leading axis of seeds.
     params: of the policies, with a leading axis of seeds.
+    memory: of the policies at the start of an episode, with axes [seeds, E].
     num_episodes: E per seed.
     keys: [seeds], decide the episodes; a seed's are the same in whatever company.
 
@@ -42,7 +44,8 @@ def play(
       lambda x: x.reshape(num_seeds, num_episodes, *x.shape[1:]), now
     )
     step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
-    action = np.asarray(act(params, seen.obs, seen.legal, step_keys))
+    memory, action = act(params, memory, seen.obs, seen.legal, step_keys)
+    action = np.asarray(action)
     action = action.reshape(-1, *action.shape[2:])
     env_state, now = env.step(env_state, action)
     total += np.where(running, now.reward, 0.0)

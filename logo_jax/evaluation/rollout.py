@@ -1,13 +1,12 @@
 """Playing a policy in a jittable environment: many episodes at once, one program."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from logo_jax.types import Environment, Params, TimeStep
+from logo_jax.types import Environment, Learner, Params, TimeStep
 
 
 class EpisodeResult(NamedTuple):
@@ -21,13 +20,14 @@ class EpisodeResult(NamedTuple):
 class _Carry(NamedTuple):
   env_state: Any
   time_step: TimeStep
+  memory: Any  # of the policy
   result: EpisodeResult
   step: Int[Array, ""]
 
 
 def play(
   env: Environment,
-  act: Callable[..., jax.Array],
+  learner: Learner,
   params: Params,
   num_episodes: int,
   key: jax.Array,
@@ -36,7 +36,7 @@ def play(
 
   Args:
     env: the environment.
-    act: the learner's, (params, obs, legal, key, greedy) -> actions.
+    learner: acts; every episode begins with its empty memory.
     params: of the policy.
     num_episodes: E, played side by side until the last one ends.
     key: decides the episodes; the same key gives the same figures.
@@ -51,7 +51,9 @@ def play(
   def step(carry: _Carry) -> _Carry:
     now = carry.time_step
     k_act, k_env = jax.random.split(jax.random.fold_in(k_steps, carry.step))
-    action = act(params, now.obs, now.legal, k_act, greedy=True)
+    memory, action = learner.act(
+      params, carry.memory, now.obs, now.legal, k_act, greedy=True
+    )
     keys = jax.random.split(k_env, num_episodes)
     env_state, after = jax.vmap(env.step)(carry.env_state, action, keys)
     running = ~now.last
@@ -62,11 +64,12 @@ def play(
       won=r.won | (running & after.won),
     )
     after = after._replace(last=now.last | after.last)
-    return _Carry(env_state, after, result, carry.step + 1)
+    return _Carry(env_state, after, memory, result, carry.step + 1)
 
   k_reset, k_steps = jax.random.split(key)
   env_state, first = jax.vmap(env.reset)(jax.random.split(k_reset, num_episodes))
   zeros = jnp.zeros(num_episodes)
   empty = EpisodeResult(zeros, zeros.astype(jnp.int32), zeros.astype(bool))
-  carry = _Carry(env_state, first, empty, jnp.int32(0))
+  memory = learner.initial_carry((num_episodes,))
+  carry = _Carry(env_state, first, memory, empty, jnp.int32(0))
   return jax.lax.while_loop(going, step, carry).result

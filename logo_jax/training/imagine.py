@@ -1,6 +1,5 @@
 """Imagined rollouts: phase 2 of Algorithm 1 (LOGO, AAMAS 2026)."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,11 +7,12 @@ import jax.numpy as jnp
 
 from logo_jax.replay.ring import Collection
 from logo_jax.training.compose import Imagination
-from logo_jax.types import Params, Rows, Transition
+from logo_jax.types import Learner, Params, Rows, Transition
 
 
 class _Carry(NamedTuple):
   latent: Any
+  memory: Any  # of the policy
   obs: jax.Array
   state: jax.Array
   legal: jax.Array
@@ -22,7 +22,7 @@ class _Carry(NamedTuple):
 
 def imagine(
   imagination: Imagination,
-  act: Callable[..., jax.Array],
+  learner: Learner,
   params: tuple[Params, Params, Params],
   starts: Transition,
   horizon: int,
@@ -30,9 +30,13 @@ def imagine(
 ) -> Collection:
   """Rolls the policy out in the model, in one scan.
 
+  Rollouts start in the middle of episodes, and a policy with a memory starts them with
+  an empty one. So do the windows that it is trained on: from there it has learned to
+  act.
+
   Args:
     imagination: model, uncertainty and weighting.
-    act: the learner's, (params, obs, legal, key) -> actions.
+    learner: acts.
     params: of the model, the uncertainty and the learner.
     starts: [B] recorded transitions; rollouts start where they start.
     horizon: H steps.
@@ -47,7 +51,9 @@ def imagine(
 
   def step(carry: _Carry, count: jax.Array) -> tuple[_Carry, Collection]:
     k_act, k_model = jax.random.split(jax.random.fold_in(k_steps, count))
-    action = act(learner_params, carry.obs, carry.legal, k_act)
+    memory, action = learner.act(
+      learner_params, carry.memory, carry.obs, carry.legal, k_act
+    )
     latent, p = model.step(model_params, carry.latent, action, k_model)
     t = Transition(
       *(carry.obs, carry.state, carry.legal, action),
@@ -64,12 +70,13 @@ def imagine(
     rows = Rows(t.obs, t.state, t.legal, t.action, t.reward, t.discount)
     out = Collection(rows, score, valid & carry.alive)
     alive = carry.alive & (t.discount > 0.5)
-    return _Carry(latent, p.obs, p.state, p.legal, score, alive), out
+    return _Carry(latent, memory, p.obs, p.state, p.legal, score, alive), out
 
   k_start, k_steps = jax.random.split(key)
   zeros = jnp.zeros_like(starts.reward)
   carry = _Carry(
     latent=model.start(model_params, starts, k_start),
+    memory=learner.initial_carry(zeros.shape),
     obs=starts.obs,
     state=starts.state,
     legal=starts.legal,

@@ -1,10 +1,10 @@
 """What the host loops of one experiment share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jax.sharding import Mesh
@@ -17,7 +17,7 @@ from logo_jax.logging import Stop
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
-from logo_jax.types import Dataset, Environment, HostEnvironment, Params
+from logo_jax.types import Dataset, Environment, HostEnvironment, Learner, Params
 
 
 class Diverged(ValueError):
@@ -80,31 +80,33 @@ class Evaluator:
   def __init__(
     self,
     env: Environment | HostEnvironment,
-    act: Callable[..., Any],
+    learner: Learner,
     mesh: Mesh,
     config: ExperimentConfig,
   ):
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
     if isinstance(env, HostEnvironment):
-      self._run = self._make_host_run(env, act)
+      self._run = self._make_host_run(env, learner)
       return
 
     def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
       params, seed = policy
       key = jax.random.fold_in(key, seed)
-      return play(env, act, params, config.evaluation.episodes, key)
+      return play(env, learner, params, config.evaluation.episodes, key)
 
     self._run = parallel.map_eval(run, mesh)
 
-  def _make_host_run(self, env: HostEnvironment, act: Callable[..., Any]):
+  def _make_host_run(self, env: HostEnvironment, learner: Learner):
     """Like the compiled one: ((params, seeds), key) -> results [seeds, episodes]."""
-    greedy = jax.jit(jax.vmap(functools.partial(act, greedy=True)))
+    greedy = jax.jit(jax.vmap(functools.partial(learner.act, greedy=True)))
 
     def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
       params, seeds = policy
       keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
-      return host.play(env, greedy, params, self._config.episodes, keys)
+      episodes = self._config.episodes
+      memory = learner.initial_carry((len(seeds), episodes))
+      return host.play(env, greedy, params, memory, episodes, keys)
 
     return run
 

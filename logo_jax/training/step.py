@@ -174,8 +174,8 @@ class _TrainStep:
 
   def _collect(self, params, starts: Transition, key: jax.Array) -> ring_lib.Collection:
     assert self._imagination is not None
-    act, horizon = self._learner.act, self._config.horizon
-    return imagine(self._imagination, act, params, starts, horizon, key)
+    horizon = self._config.horizon
+    return imagine(self._imagination, self._learner, params, starts, horizon, key)
 
   def _write(self, state: TrainState, starts: Transition, key: jax.Array):
     assert self._imagination is not None and isinstance(state.ring, Ring)

@@ -10,16 +10,17 @@ from tests import toys
 def _follow():
   """Acts right times the parameter of each seed."""
 
-  def act(params, obs, legal, keys):
+  def act(params, memory, obs, legal, keys):
     assert len(keys) == len(params)
-    return np.asarray(obs) / 40 * np.asarray(params)[:, None, None, None]
+    return memory, np.asarray(obs) / 40 * np.asarray(params)[:, None, None, None]
 
   return act
 
 
 def _play(params, seeds, num_episodes=30):
   keys = jax.vmap(jax.random.key)(np.array(seeds))
-  return host.play(toys.targets(), _follow(), np.array(params), num_episodes, keys)
+  policy = (_follow(), np.array(params), ())
+  return host.play(toys.targets(), *policy, num_episodes, keys)
 
 
 def test_known_returns():
@@ -36,3 +37,18 @@ def test_a_seed_has_its_episodes_in_any_company():
   together, alone = _play([0.5, 0.5], [3, 4]), _play([0.5], [4])
   np.testing.assert_array_equal(together.episode_return[1], alone.episode_return[0])
   assert (together.episode_return[0] != together.episode_return[1]).any()
+
+
+def test_a_memory_lasts_for_an_episode_and_no_longer():
+  seen = []
+
+  def act(params, memory, obs, legal, keys):
+    seen.append(memory)
+    return memory + 1, np.asarray(obs) / 40 * (memory >= 2)[..., None, None]
+
+  keys = jax.vmap(jax.random.key)(np.array([3, 4]))
+  empty = np.zeros((2, 5), np.int32)
+  first, again = (host.play(toys.targets(), act, (), empty, 5, keys) for _ in range(2))
+  assert [m[0, 0] for m in seen] == [0, 1, 2, 3] * 2
+  np.testing.assert_array_equal(first.episode_return, again.episode_return)
+  assert (first.episode_return < 4).all() and (first.episode_return > 2).all()

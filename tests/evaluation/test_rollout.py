@@ -4,22 +4,33 @@ import numpy as np
 
 from logo_jax import outcomes
 from logo_jax.evaluation.rollout import EpisodeResult, play
+from logo_jax.types import Learner
 from tests import toys
 
 
-def _right(params, obs, legal, key, greedy):
+def _learner(act, initial_carry=lambda shape: ()):
+  return Learner(None, None, initial_carry, act)  # type: ignore
+
+
+def _right(params, carry, obs, legal, key, greedy):
   del params, obs, key
   assert greedy
-  return jnp.where(legal[..., 2], 2, 1)
+  return carry, jnp.where(legal[..., 2], 2, 1)
 
 
-def _stay(params, obs, legal, key, greedy):
-  return jnp.ones(legal.shape[:-1], jnp.int32)
+def _stay(params, carry, obs, legal, key, greedy):
+  return carry, jnp.ones(legal.shape[:-1], jnp.int32)
+
+
+def _count(params, carry, obs, legal, key, greedy):
+  """Stays for two steps, counted in its memory, then goes right."""
+  action = jnp.where(legal[..., 2] & (carry >= 2)[:, None], 2, 1)
+  return carry + 1, action
 
 
 def test_known_episodes():
   env = toys.corridor()
-  run = jax.jit(lambda act, key: play(env, act, (), 3, key), static_argnums=0)
+  run = jax.jit(lambda act, key: play(env, _learner(act), (), 3, key), static_argnums=0)
   result = run(_right, jax.random.key(0))
   np.testing.assert_allclose(result.episode_return, [1.6] * 3, rtol=1e-6)
   np.testing.assert_array_equal(result.length, [3] * 3)
@@ -28,6 +39,13 @@ def test_known_episodes():
   np.testing.assert_array_equal(idle.episode_return, [0.0] * 3)
   np.testing.assert_array_equal(idle.length, [toys.MAX_STEPS] * 3)
   assert not idle.won.any()
+
+
+def test_a_memory_lasts_for_an_episode_and_no_longer():
+  learner = _learner(_count, lambda shape: jnp.zeros(shape, jnp.int32))
+  run = jax.jit(lambda key: play(toys.corridor(), learner, (), 3, key))
+  for seed in range(2):
+    np.testing.assert_array_equal(run(jax.random.key(seed)).length, [5] * 3)
 
 
 def test_intervals_are_over_seeds_where_there_are_several():

@@ -11,7 +11,7 @@ from logo_jax import presets
 from logo_jax.data.dataset import transitions
 from logo_jax.training.compose import Imagination
 from logo_jax.training.imagine import imagine
-from logo_jax.types import Prediction, Uncertainty, WorldModel
+from logo_jax.types import Learner, Prediction, Uncertainty, WorldModel
 from logo_jax.weighting import uniform
 from tests import toys
 from tests.training import systems
@@ -48,8 +48,19 @@ def _simulator() -> Imagination:
   return Imagination(model, score, uniform.make(uniform.Config()))
 
 
-def _move_right(params, obs, legal, key):
-  return jnp.where(legal[..., 2], 2, 1).astype(jnp.int32)
+def _learner(act, initial_carry=lambda shape: ()):
+  return Learner(None, None, initial_carry, act)  # type: ignore
+
+
+def _move_right(params, carry, obs, legal, key):
+  return carry, jnp.where(legal[..., 2], 2, 1).astype(jnp.int32)
+
+
+def _imagine(learner, starts, horizon):
+  def run(key):
+    return imagine(_simulator(), learner, ((), (), ()), starts, horizon, key)
+
+  return jax.jit(run)(jax.random.key(0))
 
 
 def test_rollouts_are_rows_that_end_where_the_episode_ends():
@@ -59,9 +70,7 @@ def test_rollouts_are_rows_that_end_where_the_episode_ends():
   state = starts.state.at[1].set(jax.nn.one_hot(jnp.array([2, 2]), 4).ravel())
   # transition fields: obs, state, legal, action, reward, discount, ...
   rows = transitions_like(starts._replace(state=state))
-  got = jax.jit(lambda k: imagine(_simulator(), _move_right, ((), (), ()), rows, 4, k))(
-    jax.random.key(0)
-  )
+  got = _imagine(_learner(_move_right), rows, 4)
   assert got.valid.shape == (2 * 5,)
   # From the left end the win is step 3; from cell 2 it is step 1; then nothing counts,
   # and the row of the final prediction never starts a transition.
@@ -74,6 +83,19 @@ def test_rollouts_are_rows_that_end_where_the_episode_ends():
   np.testing.assert_array_equal(
     t.next_state.reshape(2, 2, 4).argmax(-1), [[1, 1], [2, 2]]
   )
+
+
+def test_a_rollout_feeds_back_the_memory():
+  def act(params, carry, obs, legal, key):
+    right = legal[..., 2] & (carry >= 1)[:, None]
+    return carry + 1, jnp.where(right, 2, 1).astype(jnp.int32)
+
+  _, first = toys.corridor().reset(None)
+  starts = transitions_like(jax.tree.map(lambda x: jnp.stack([x, x]), first))
+  learner = _learner(act, lambda shape: jnp.zeros(shape, jnp.int32))
+  got = _imagine(learner, starts, 3)
+  # One step of waiting at the start of each rollout; the last row is no step.
+  np.testing.assert_array_equal(got.rows.action[:, 0], [1, 2, 2, 0] * 2)
 
 
 def transitions_like(now):
