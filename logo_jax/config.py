@@ -83,6 +83,9 @@ class ExperimentConfig:
   num_starts: int = 128  # rollouts per collection
   collect_interval: int = 250  # updates between collections, and between host visits
   replay_collections: int = 80  # collections kept, first in first out
+  # How imagined episodes end: as the model has learned, or by the environment's rule on
+  # the predicted state, where one is known (multi-agent MuJoCo).
+  termination: Literal["learned", "known"] = "learned"
   real_share: float = 0.5  # of a batch; the rest is imagined
   # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
   mix: Literal["half", "bernoulli"] = "half"

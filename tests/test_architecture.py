@@ -39,7 +39,7 @@ ALLOWED = {
   "checkpoint": set(),
   "run_folder": {"files", "nested"},
   "training": _MATHS
-  | {"replay", "registry", "config", "data", "evaluation", "ranges"}
+  | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
   | {"checkpoint", "logging", "run_folder"},
   "cli": {"config", "presets"},
 }

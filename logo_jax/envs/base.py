@@ -1,5 +1,6 @@
 """Environments by name."""
 
+from collections.abc import Callable
 import functools
 import importlib
 from importlib import metadata
@@ -18,7 +19,8 @@ _PACKAGES = {
   "mamujoco": ("mujoco", "gymnasium-robotics"),
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
-# A module is imported when one of its environments is made, not before.
+# A module is imported when one of its environments is made, not before. It may have
+# `termination_rule(scenario)` too.
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
@@ -63,6 +65,24 @@ def make(name: str) -> types.Environment | types.HostEnvironment:
   """
   suite, scenario = split_name(name)
   return _module(suite).make(scenario)
+
+
+def termination_rule(name: str) -> Callable[[jax.Array], jax.Array] | None:
+  """The law by which episodes of an environment end before their time, if known.
+
+  Args:
+    name: an environment's, or any other; needs none of the suite's packages.
+
+  Returns:
+    None where no such law is known. Otherwise a pure function, jax-traceable: the state
+    after a step `[*b, S]` -> bool `[*b]`, True where the step ended the episode with
+    discount 0; it raises a ValueError for states of another size.
+  """
+  suite, _, scenario = name.partition("/")
+  if suite not in _SUITES:
+    return None
+  rule = getattr(_module(suite), "termination_rule", None)
+  return rule and rule(scenario)
 
 
 def versions(name: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ import os
 import threading
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from logo_jax import types
@@ -75,6 +76,31 @@ def make(scenario: str) -> types.HostEnvironment:
       f"multi-agent MuJoCo scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
     )
   return _make(scenario, _num_cores())
+
+
+def termination_rule(scenario: str) -> Callable[[jax.Array], jax.Array] | None:
+  """When a robot falls, by the state that it falls into; needs no MuJoCo.
+
+  Args:
+    scenario: one of `SCENARIOS`; there is no rule of others.
+
+  Returns:
+    See `envs.base.termination_rule`. Velocities are within their bounds in a state, so
+    that a robot thrown about at more than 100 rad/s does not end the episode.
+  """
+  if scenario not in SCENARIOS:
+    return None
+  task = tasks.TASKS[scenario.removesuffix(_FULL)]
+  size = task.num_seen + task.num_zeros * scenario.endswith(_FULL)
+
+  def rule(state: jax.Array) -> jax.Array:
+    if state.shape[-1] != size:
+      raise ValueError(
+        f"states of mamujoco/{scenario} have {size} features, not {state.shape[-1]}"
+      )
+    return task.falls(state[..., : task.num_seen])
+
+  return rule
 
 
 def _num_cores() -> int:

@@ -1,5 +1,7 @@
 """The robots of multi-agent MuJoCo: reset, reward and fall of each, for many copies.
 
+Falls are told twice: of the robot as it moves, and of what is observed of it.
+
 The laws are those of version 5 of Gymnasium's environments (no healthy reward on the
 step of a fall), on arrays `[B, ...]` in float64. Joint positions and velocities are
 MuJoCo's `qpos` and `qvel`; lengths in metres, angles in radians, time in seconds.
@@ -9,6 +11,8 @@ from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -36,6 +40,24 @@ def _ant_stands(motion: Motion) -> np.ndarray:
   return finite & (height >= 0.2) & (height <= 1.0)
 
 
+def _never(state: jax.Array) -> jax.Array:
+  return jnp.zeros(state.shape[:-1], bool)
+
+
+def _hopper_falls(state: jax.Array) -> jax.Array:
+  # Height and pitch, then three joints; velocities are shown within their bound, far
+  # below the 100 that would end the episode.
+  height, pitch = state[..., 0], state[..., 1]
+  bounded = (jnp.abs(state[..., 1:]) < 100.0).all(-1)
+  return ~(bounded & (height > 0.7) & (jnp.abs(pitch) < 0.2))
+
+
+def _ant_falls(state: jax.Array) -> jax.Array:
+  height = state[..., 0]
+  finite = jnp.isfinite(state).all(-1)
+  return ~(finite & (height >= 0.2) & (height <= 1.0))
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
   """One robot, shared out among agents."""
@@ -46,9 +68,12 @@ class Task:
   noise: float  # scale of the reset noise, in the units of qpos and qvel
   normal: bool  # reset noise of velocities: normal or, as of positions, uniform
   control_cost: float  # reward lost per squared control
+  num_seen: int  # F, size of what `observe` returns
   healthy_reward: float = 0.0  # reward of each step that ends upright
   velocity_bound: float = np.inf  # observed velocities are clipped to it
   healthy: Callable[[Motion], np.ndarray] = _always  # -> bool [B]; False ends it
+  # The same of observations [*b, F], jax-traceable -> bool [*b]; True ends it.
+  falls: Callable[[jax.Array], jax.Array] = _never
   # Zeros at the end of a full observation: contact forces, which older versions of
   # MuJoCo never computed.
   num_zeros: int = 0
@@ -63,9 +88,11 @@ TASKS = {
     noise=5e-3,
     normal=False,
     control_cost=1e-3,
+    num_seen=11,
     healthy_reward=1.0,
     velocity_bound=10.0,
     healthy=_hopper_stands,
+    falls=_hopper_falls,
   ),
   "ant-2x4": Task(
     robot="Ant",
@@ -74,8 +101,10 @@ TASKS = {
     noise=0.1,
     normal=True,
     control_cost=0.5,
+    num_seen=27,
     healthy_reward=1.0,
     healthy=_ant_stands,
+    falls=_ant_falls,
     num_zeros=84,
     options={
       "include_cfrc_ext_in_observation": False,
@@ -90,6 +119,7 @@ TASKS = {
     noise=0.1,
     normal=True,
     control_cost=0.1,
+    num_seen=17,
   ),
 }
 

@@ -1,6 +1,7 @@
 """The networks of the local-to-global world model (Fig. 2 of LOGO, AAMAS 2026).
 
-Everything here is in standardised units; losses and units are the world model's.
+Everything here is in standardised units; losses and units are the world model's. Where
+an observation is padding (`EnvSpec.obs_mask`) it is 0, on the way in and out.
 """
 
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ class _Modules(NamedTuple):
   deduce: MLP  # R_d; its last output is the reward in the literal form
   reward: MLP  # R_d's reward where it has its own network
   auxiliary: MLP  # E_ps
-  legal: PerAgent
+  legal: PerAgent  # of discrete actions; continuous ones are always legal
   termination: MLP
 
 
@@ -84,6 +85,7 @@ class LocalToGlobal:
   """The paths of Fig. 2 as pure functions of parameters and standardised inputs."""
 
   def __init__(self, sizes: Sizes, spec: EnvSpec):
+    self._mask = spec.obs_mask
     self._sizes = sizes
     self._spec = spec
     self._modules = _modules(sizes, spec)
@@ -110,6 +112,8 @@ class LocalToGlobal:
       del examples["reward"]
     if not self._sizes.reconstructs:
       del examples["reconstruct"]
+    if self._spec.action_kind == "continuous":
+      del examples["legal"]
     keys = jax.random.split(key, len(examples))
     return {
       name: getattr(self._modules, name).init(k, x)
@@ -137,13 +141,17 @@ class LocalToGlobal:
   def _termination_input(self, z_next_state: jax.Array, z: Step) -> jax.Array:
     return _join(z_next_state, z.state, _flat(z.action))
 
+  def unpadded(self, x: jax.Array) -> jax.Array:
+    """`x` [*b, N, O] with zeros where an observation is padding."""
+    return jnp.where(self._mask, x, 0.0)
+
   # The paths of Fig. 2.
 
   def predict(self, params: Params, z: Step) -> tuple[jax.Array, jax.Array]:
     """E_p: mean and log-variance of the next observations, z_o + an increment."""
     out = self._modules.predict.apply(params["predict"], self._local_input(z))
     increment, log_var = _mean_and_log_var(out)
-    return z.obs + increment, log_var
+    return z.obs + self.unpadded(increment), log_var
 
   def deduce(
     self, params: Params, z_next_obs: jax.Array, z: Step
@@ -166,7 +174,8 @@ class LocalToGlobal:
   ) -> tuple[jax.Array, jax.Array]:
     """R_p: the observations and encoded actions that led to `z_obs`."""
     out = self._modules.reconstruct.apply(params["reconstruct"], z_obs)
-    return out[..., : self._spec.obs_dim], out[..., self._spec.obs_dim :]
+    obs, action = jnp.split(out, [self._spec.obs_dim], -1)
+    return self.unpadded(obs), action
 
   def encode(
     self, params: Params, z_state: jax.Array, z_reward: jax.Array
@@ -175,7 +184,8 @@ class LocalToGlobal:
     x = _join(z_state, z_reward[..., None])
     out = apply(self._modules.encode, params["encode"], x)
     shape = (self._spec.num_agents, 2 * self._spec.obs_dim)
-    return _mean_and_log_var(out.reshape(*out.shape[:-1], *shape))
+    mean, log_var = _mean_and_log_var(out.reshape(*out.shape[:-1], *shape))
+    return self.unpadded(mean), log_var
 
   def legal_logits(self, params: Params, z_next_obs: jax.Array) -> jax.Array:
     """Which actions will be legal, [*b, N, A], from the next observations."""

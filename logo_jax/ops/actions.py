@@ -1,4 +1,4 @@
-"""Discrete joint actions under legal-action masks.
+"""Discrete joint actions under legal-action masks, and what networks read of actions.
 
 Learners and world models handle actions through these functions only, so that another
 kind of action is another set of functions. Every legal row must allow some action:
@@ -66,6 +66,15 @@ def select(
   return jnp.take_along_axis(values, action[..., None], -1)[..., 0]
 
 
-def encode(action: Int[Array, "*b"], num_actions: int) -> Float[Array, "*b A"]:
-  """Actions as network input: one-hot."""
+def encode(
+  action: Int[Array, "*b"] | Float[Array, "*b A"], num_actions: int
+) -> Float[Array, "*b A"]:
+  """Actions as network input: one-hot if discrete, continuous ones as they are.
+
+  Args:
+    action: integers name discrete actions, floats are continuous actions in [-1, 1].
+    num_actions: A, the number of discrete actions or the dimension of continuous ones.
+  """
+  if jnp.issubdtype(action.dtype, jnp.floating):
+    return action
   return jax.nn.one_hot(action, num_actions)

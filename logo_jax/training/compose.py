@@ -3,10 +3,12 @@
 import functools
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
+from logo_jax.envs import base
 from logo_jax.ops.standardise import moments
 from logo_jax.training import optimizers
 from logo_jax.types import (
@@ -59,6 +61,7 @@ def compose(
     spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
   )
   learner = registry.make("learner", config.learner, context)
+  _check_window(config, learner.window)
   return System(learner, _imagination(config, spec, statistics))
 
 
@@ -70,12 +73,16 @@ def _imagination(
     for kind, part in chosen.items():
       if part is not None:
         raise ValueError(f"{kind}.name: {part.name!r} needs a model, but model is None")
+    if config.termination == "known":
+      raise ValueError("termination: 'known' needs a model, but model is None")
     return None
   for kind, part in chosen.items():
     if part is None:
       allowed = ", ".join(registry.names(kind))
       raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
   model = registry.make("model", config.model, spec, statistics)
+  if config.termination == "known":
+    model = _with_known_termination(model, spec)
   uncertainty = registry.make("uncertainty", chosen["uncertainty"])
   if model.num_views < uncertainty.min_views:
     raise ValueError(
@@ -85,6 +92,27 @@ def _imagination(
     )
   weighting = registry.make("weighting", chosen["weighting"])
   return Imagination(model, uncertainty, weighting)
+
+
+def _with_known_termination(model: WorldModel, spec: EnvSpec) -> WorldModel:
+  """The model, whose imagined episodes end as the environment's do."""
+  rule = base.termination_rule(spec.name)
+  if rule is None:
+    raise ValueError(
+      f"termination: 'known' needs an environment that says when its episodes end; "
+      f"{spec.name!r} does not, allowed is 'learned'"
+    )
+  try:
+    jax.eval_shape(rule, jax.ShapeDtypeStruct((spec.state_dim,), np.float32))
+  except ValueError as error:
+    raise ValueError(f"termination: 'known' does not fit the data: {error}") from None
+
+  def step(params, latent, action, key):
+    latent, prediction = model.step(params, latent, action, key)
+    ended = rule(prediction.state).astype(prediction.discount.dtype)
+    return latent, prediction._replace(discount=1.0 - ended)
+
+  return model._replace(step=step)
 
 
 def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
@@ -130,6 +158,28 @@ def check_batch_sizes(config: ExperimentConfig, num_transitions: int) -> None:
         f"{name}: {value} is larger than the dataset, which has {num_transitions} "
         "transitions"
       )
+
+
+def batch_shares(config: ExperimentConfig) -> tuple[int, int]:
+  """Real and imagined transitions in a device's part of a batch; see `config.mix`."""
+  size = config.batch_size // config.data_parallel
+  if config.model is None:
+    return size, 0
+  if config.mix == "bernoulli":
+    return size, size
+  num_real = round(config.real_share * size)
+  return num_real, size - num_real
+
+
+def _check_window(config: ExperimentConfig, window: int) -> None:
+  shares = batch_shares(config)
+  if any(share % window for share in shares):
+    real, imagined = shares
+    raise ValueError(
+      f"batch_size: {config.batch_size} gives a device {real} real and {imagined} "
+      "imagined transitions at a time; both must be multiples of learner.window "
+      f"({window})"
+    )
 
 
 def _check_multiples(config: ExperimentConfig) -> None:

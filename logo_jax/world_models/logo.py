@@ -4,7 +4,7 @@ Local predictive models guess every agent's next observation (Eq. 2); a deductiv
 puts the guesses together into the next state and the reward (Eq. 3 and 4); an auxiliary
 encoder predicts the state on a second path (Eq. 6), and the two paths' discrepancy is
 the uncertainty (Eq. 5). All losses are means per dimension in standardised units, over
-the features that vary.
+the features that vary and are no padding.
 
 Two presets. `literal` is what the equations say: the state and reward are deduced from
 the predicted observations alone. `context`, the default, also shows the deductive
@@ -14,8 +14,8 @@ local models the joint action; on SMAX the literal form can be worse than
 predicting that nothing changes, since the joint observation does not determine the
 state and the reward is a difference between two states.
 
-Additions that the paper needs but does not give: heads for termination and legal
-actions, bounded log-variances, and the clipping box of the data.
+Additions that the paper needs but does not give: heads for termination and, of discrete
+actions, for which are legal; bounded log-variances; the clipping box of the data.
 """
 
 import dataclasses
@@ -63,9 +63,8 @@ class Config:
   deduce_real_weight: float = 1.0
   reward_weight: float = 1.0  # of the reward beside the state in Eq. 3 and 4
   termination_class_weight: float = 5.0  # of terminations in their cross entropy
-  compute_dtype: Literal["float32", "bfloat16"] = (
-    "float32"  # of the layers; parameters stay float32
-  )
+  # Of the layers; parameters stay float32.
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class Latent(NamedTuple):
@@ -80,19 +79,15 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
 
   Args:
     config: sizes and readings.
-    spec: the environment; its actions must be discrete.
+    spec: of the environment.
     statistics: of the training split, for standardisation and the clipping box.
 
   Returns:
     Pure functions on transitions with any leading batch axes.
 
   Raises:
-    ValueError: the spec's action kind is not supported, or a number is out of range.
+    ValueError: a number is out of range.
   """
-  if spec.action_kind != "discrete":
-    raise ValueError(
-      f"model.name: 'logo' supports action_kind 'discrete', got {spec.action_kind!r}"
-    )
   ranges.check(
     "model.",
     config,
@@ -133,10 +128,13 @@ class _Logo:
 
   def _standardise(self, obs, state, action) -> Step:
     return Step(
-      standardise(obs, self.statistics.obs),
+      self._standardise_obs(obs),
       standardise(state, self.statistics.state),
       actions.encode(action, self.spec.action_dim),
     )
+
+  def _standardise_obs(self, obs: jax.Array) -> jax.Array:
+    return self.nets.unpadded(standardise(obs, self.statistics.obs))
 
   # Training.
 
@@ -144,12 +142,12 @@ class _Logo:
     """L_p + L_d + L_Rd + L_Eps (Eq. 2, 3, 4, 6) and the two heads' cross entropies."""
     del key  # means are used, nothing is sampled
     z = self._standardise(t.obs, t.state, t.action)
-    z_obs = standardise(t.next_obs, self.statistics.obs)
+    z_obs = self._standardise_obs(t.next_obs)
     z_state = standardise(t.next_state, self.statistics.state)
     z_reward = standardise(t.reward, self.statistics.reward)
     mean, log_var = self.nets.predict(params, z)
     losses = {
-      "predict": self._nll(z_obs, mean, log_var, self.statistics.obs),
+      "predict": self._obs_mean(self._nll(z_obs, mean, log_var)),
       **self._deductive_losses(params, (z_obs, z_state, z_reward), mean, z),
       "auxiliary": self._auxiliary_loss(params, z_state, z_reward, z),
       **self._head_losses(params, mean, z, t),
@@ -173,26 +171,28 @@ class _Logo:
     s = self.statistics
     state_error = (standardise(t.next_state, s.state) - state) ** 2
     reward_error = (standardise(t.reward, s.reward) - reward) ** 2
-    heads = self._head_losses(params, mean, z, t)
-    return (
-      varying_mean((standardise(t.next_obs, s.obs) - mean) ** 2, s.obs)
+    error = (
+      self._obs_mean((self._standardise_obs(t.next_obs) - mean) ** 2)
       + varying_mean(state_error, s.state)
       + self.config.reward_weight * jnp.mean(reward_error)
-      + heads["legal"]
-      + heads["termination"]
     )
+    return sum(self._head_losses(params, mean, z, t).values(), start=error)
 
-  def _nll(self, target, mean, log_var, moments) -> jax.Array:
+  def _nll(self, target, mean, log_var) -> jax.Array:
     nll = gaussian.negative_log_likelihood(target, mean, log_var)
     beta = self.config.variance_exponent
-    weight = jax.lax.stop_gradient(jnp.exp(beta * log_var))
-    return varying_mean(weight * nll, moments)
+    return jax.lax.stop_gradient(jnp.exp(beta * log_var)) * nll
+
+  def _obs_mean(self, x: jax.Array) -> jax.Array:
+    """Mean of [*b, N, O] over features that vary and are no padding."""
+    obs, mask = self.statistics.obs, self.spec.obs_mask
+    scale = obs.varies.sum() * len(mask) / jnp.maximum((obs.varies & mask).sum(), 1)
+    return scale * varying_mean(self.nets.unpadded(x), obs)
 
   def _reconstruct_loss(self, params: Params, mean: jax.Array, z: Step) -> jax.Array:
     """Second term of Eq. 2: R_p recovers (o_t, a_t) from the prediction."""
     obs, action = self.nets.reconstruct(params, mean)
-    error = varying_mean((z.obs - obs) ** 2, self.statistics.obs)
-    return error + jnp.mean((z.action - action) ** 2)
+    return self._obs_mean((z.obs - obs) ** 2) + jnp.mean((z.action - action) ** 2)
 
   def _deductive_losses(self, params: Params, target, mean: jax.Array, z: Step):
     """Eq. 3 (encoder and decoder) and Eq. 4."""
@@ -206,7 +206,7 @@ class _Logo:
     encoded_mean, log_var = self.nets.encode(params, z_state, z_reward)
     predicted = mean if self.config.deduce_gradient else jax.lax.stop_gradient(mean)
     losses = {
-      "encode": self._nll(z_obs, encoded_mean, log_var, self.statistics.obs),
+      "encode": self._obs_mean(self._nll(z_obs, encoded_mean, log_var)),
       "deduce": decoder_loss(encoded_mean),
       "deduce_predicted": decoder_loss(predicted),
     }
@@ -217,22 +217,22 @@ class _Logo:
   def _auxiliary_loss(self, params: Params, z_state, z_reward, z: Step) -> jax.Array:
     """Eq. 6, with one joint head that reads every agent's observation and action."""
     mean, log_var = self.nets.auxiliary(params, z)
-    state = self._nll(z_state, mean[..., :-1], log_var[..., :-1], self.statistics.state)
+    state = self._nll(z_state, mean[..., :-1], log_var[..., :-1])
     reward = gaussian.negative_log_likelihood(z_reward, mean[..., -1], log_var[..., -1])
-    return state + jnp.mean(reward)
+    return varying_mean(state, self.statistics.state) + jnp.mean(reward)
 
   def _head_losses(self, params: Params, mean: jax.Array, z: Step, t: Transition):
     """Heads learn on what they will read in rollouts: predictions, held fixed."""
     obs = jax.lax.stop_gradient(mean)
     state, _ = jax.lax.stop_gradient(self.nets.deduce(params, obs, z))
-    legal = self.nets.legal_logits(params, obs)
     ended = t.discount == 0.0
     logit = self.nets.termination_logit(params, state, z)
     class_weight = jnp.where(ended, self.config.termination_class_weight, 1.0)
-    return {
-      "legal": jnp.mean(_binary_cross_entropy(legal, t.next_legal)),
-      "termination": jnp.mean(class_weight * _binary_cross_entropy(logit, ended)),
-    }
+    termination = jnp.mean(class_weight * _binary_cross_entropy(logit, ended))
+    if self.spec.action_kind == "continuous":
+      return {"termination": termination}
+    legal = _binary_cross_entropy(self.nets.legal_logits(params, obs), t.next_legal)
+    return {"legal": jnp.mean(legal), "termination": termination}
 
   # Imagination.
 
@@ -245,9 +245,8 @@ class _Logo:
     z_obs, _ = self.nets.predict(params, z)
     z_state, z_reward = self.nets.deduce(params, z_obs, z)
     aux_mean, aux_log_var = self.nets.auxiliary(params, z)
-    obs = unstandardise(z_obs, self.statistics.obs)
+    obs = self.nets.unpadded(unstandardise(z_obs, self.statistics.obs))
     state = unstandardise(z_state, self.statistics.state)
-    legal_logits = self.nets.legal_logits(params, z_obs)
     logit = self.nets.termination_logit(params, z_state, z)
     # The class weight shifts the head's log-odds by its logarithm; undone, `discount`
     # is the expected one and values of imagined steps are not biased by the weight.
@@ -260,12 +259,18 @@ class _Logo:
       state=state,
       reward=unstandardise(z_reward, self.statistics.reward),
       discount=1.0 - ended,
-      legal=actions.fill_empty(legal_logits > 0, legal_logits),
+      legal=self._legal(params, z_obs),
       mean=jnp.where(varies, views, 0.0),
       # The deductive path is trained by a squared error and has no variance.
       std=jnp.where(varies, jnp.stack([jnp.zeros_like(std), std], -2), 0.0),
     )
     return Latent(obs, state), prediction
+
+  def _legal(self, params: Params, z_next_obs: jax.Array) -> jax.Array:
+    if self.spec.action_kind == "continuous":
+      return jnp.ones((*z_next_obs.shape[:-1], self.spec.action_dim), bool)
+    logits = self.nets.legal_logits(params, z_next_obs)
+    return actions.fill_empty(logits > 0, logits)
 
   def diagnose(self, params: Params, t: Transition) -> Metrics:
     """The leak test: reward R^2 of R_d on predicted minus on true observations.
@@ -278,12 +283,11 @@ class _Logo:
 
     def reward_r2(z_next_obs):
       _, reward = self.nets.deduce(params, z_next_obs, z)
-      return 1.0 - jnp.mean((z_reward - reward) ** 2) / jnp.maximum(
-        jnp.var(z_reward), 1e-12
-      )
+      residual = jnp.mean((z_reward - reward) ** 2)
+      return 1.0 - residual / jnp.maximum(jnp.var(z_reward), 1e-12)
 
     predicted = reward_r2(self.nets.predict(params, z)[0])
-    true = reward_r2(standardise(t.next_obs, self.statistics.obs))
+    true = reward_r2(self._standardise_obs(t.next_obs))
     return {
       "reward_r2_predicted_obs": predicted,
       "reward_r2_true_obs": true,

@@ -174,9 +174,3 @@ def test_predictions_stay_in_the_box_and_leave_a_legal_action(loaded):
   assert p.obs.min() >= 0 and p.obs.max() <= 1
   assert p.legal.any(-1).all()
   assert p.discount.min() >= 0 and p.discount.max() <= 1
-
-
-def test_continuous_actions_are_refused_by_name(loaded):
-  spec = dataclasses.replace(loaded.spec, action_kind="continuous")
-  with pytest.raises(ValueError, match="model.name: 'logo'.*'continuous'"):
-    logo.make(CONTEXT, spec, loaded.statistics)
