@@ -145,8 +145,10 @@ class Dataset(NamedTuple):
 class Batch(NamedTuple):
   """Transitions to learn from.
 
-  `weight` has mean 1 over the global batch (0 marks padding), so that a loss is
-  `mean(weight * x)` on every device and averaging over devices is exact.
+  The axes `*b` are `[B]`, or `[B, T]` for windows of T consecutive steps; a window that
+  runs beyond the end of its episode, or of an imagined rollout, has weight 0 there.
+  `weight` has (for windows: expected) mean 1 over the global batch, 0 marks padding: a
+  loss is `mean(weight * x)` on every device and averaging over devices is exact.
   """
 
   transition: Transition
@@ -218,7 +220,11 @@ class Learner(NamedTuple):
 
   init: Callable[[jax.Array], LearnerState]
   update: Callable[[LearnerState, Batch, jax.Array], tuple[LearnerState, Metrics]]
-  act: Callable[..., jax.Array]  # (params, obs, legal, key, greedy=False) -> action
+  # Leading axes -> what the agents remember at the start of an episode, () if nothing.
+  initial_carry: Callable[[tuple[int, ...]], Any]
+  # (params, carry, obs, legal, key, greedy=False) -> (carry, action)
+  act: Callable[..., tuple[Any, jax.Array]]
+  window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
 
 
 class LearnerContext(NamedTuple):

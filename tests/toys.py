@@ -155,3 +155,74 @@ def targets() -> HostEnvironment:
     return state, show(state, reward)
 
   return HostEnvironment(spec, reset, step)
+
+
+def confounded_game(num: int = 2_000, seed: int = 0) -> StoredDataset:
+  """One-step episodes of a 2-agent game whose data miscoordinate.
+
+  The team earns the first agent's action plus three times the second's, each 0 or 1, so
+  that (1, 1) is best and earns 4. In the data exactly one of them acts in 90% of cases
+  (45% each), (1, 1) and (0, 0) make up 5% each. What an agent earns on average by its
+  own action misleads: the first agent's 1 earns 1.3 and its 0 earns 2.7.
+  """
+  spec = EnvSpec("toy/confounded", 2, 1, 1, "discrete", 2, 1)
+  rng = np.random.default_rng(seed)
+  joint = rng.choice(4, size=num, p=[0.05, 0.45, 0.45, 0.05])
+  is_start = np.arange(2 * num) % 2 == 0
+  chosen = np.repeat(joint, 2)
+  coin = rng.choice([-1.0, 1.0], size=(2 * num, 1)).astype(np.float32)
+  action = np.stack([chosen // 2, chosen % 2], -1) * is_start[:, None]
+  rows = Rows(
+    obs=np.repeat(coin[:, None], 2, 1),
+    state=coin,
+    legal=np.ones((2 * num, 2, 2), bool),
+    action=action.astype(np.int32),
+    reward=(action @ np.array([1.0, 3.0])).astype(np.float32),
+    discount=np.where(is_start, 0.0, 1.0).astype(np.float32),
+  )
+  return stored(spec, rows, np.arange(0, 2 * num + 1, 2))
+
+
+LQ_PUSH, LQ_COST, LQ_DISCOUNT = 0.4, 0.1, 0.9
+
+
+def linear_quadratic(num: int = 400, seed: int = 0) -> StoredDataset:
+  """Two agents push a number towards 0: x' = x + 0.4 (a1 + a2).
+
+  A step pays -(x^2 + 0.1 (a1^2 + a2^2)); episodes of 8 steps end by time alone. The
+  data do half of what is right, a = -0.5 x, with much noise. At a discount of 0.9 the
+  best policy is a = -0.977 x for both (`lq_gain`).
+  """
+  spec = EnvSpec("toy/lq", 2, 1, 1, "continuous", 1, 8)
+  rng = np.random.default_rng(seed)
+  x = rng.uniform(-1, 1, (num, 1)).astype(np.float32)
+  steps = []
+  for step in range(9):
+    noise = 0.5 * rng.standard_normal((num, 2))
+    action = np.clip(noise - 0.5 * x, -1, 1).astype(np.float32) * (step < 8)
+    reward = -(x[:, 0] ** 2 + LQ_COST * (action**2).sum(-1)) * (step < 8)
+    steps.append(
+      Rows(
+        obs=np.repeat(x[:, None], 2, 1),
+        state=x,
+        legal=np.ones((num, 2, 1), bool),
+        action=action[..., None],
+        reward=reward,
+        discount=np.ones(num, np.float32),
+      )
+    )
+    x = x + LQ_PUSH * action.sum(-1, keepdims=True)
+  rows = jax.tree.map(lambda *y: np.stack(y, 1).reshape(-1, *y[0].shape[1:]), *steps)
+  return stored(spec, rows, np.arange(0, 9 * num + 1, 9))
+
+
+def lq_gain() -> float:
+  """k of the best policy a = -k x, from the discounted Riccati equation.
+
+  With u = a1 + a2 and equal shares the cost of u is LQ_COST / 2 u^2, hence
+  P = 1 + g P - (g b P)^2 / (c/2 + g b^2 P) and k = g b P / (c/2 + g b^2 P) / 2.
+  """
+  g, b, c, p = LQ_DISCOUNT, LQ_PUSH, LQ_COST / 2, 1.0
+  for _ in range(100):
+    p = 1 + g * p - (g * b * p) ** 2 / (c + g * b**2 * p)
+  return g * b * p / (c + g * b**2 * p) / 2

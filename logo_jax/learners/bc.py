@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from logo_jax import ranges
-from logo_jax.networks.policy import make_any_policy
+from logo_jax.learners.parts.common import make_trunk
+from logo_jax.networks import heads
+from logo_jax.networks.policy import make_policy
 from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Metrics, Params
 
 
@@ -19,6 +20,8 @@ class Config:
   hidden_size: int = 256  # units of both hidden layers; Table 8 of LOGO
   learning_rate: float = 5e-4  # Adam; published SMAC code of CFCQL
   share_agents: bool = True  # one network for all agents with an agent identity
+  recurrent: bool = False  # a GRU; needs a window of several steps
+  window: int = 1  # consecutive steps per sample
   compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
@@ -30,29 +33,26 @@ def make(config: Config, context: LearnerContext) -> Learner:
     context: the environment's spec, statistics and the optimizer's factory.
 
   Returns:
-    A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents.
+    A learner whose loss is -mean log pi_i(a_i | o_i) over batch and agents, with a
+    categorical or a squashed normal policy.
 
   Raises:
     ValueError: a number is out of range.
   """
-  ranges.check("learner.", config, hidden_size="[1", learning_rate="(0")
-  policy = make_any_policy(
-    context.spec,
-    context.statistics.obs,
-    config.hidden_size,
-    config.share_agents,
-    config.compute_dtype,
-  )
+  trunk = make_trunk(config)
+  head = heads.stochastic(context.spec)
+  policy = make_policy(context.spec, context.statistics.obs, head, trunk)
   optimizer = context.make_optimizer(config.learning_rate)
 
   def init(key: jax.Array) -> LearnerState:
-    params = policy.init(context.spec, key)
+    params = policy.init(key)
     return LearnerState(params, (), optimizer.init(params), jnp.int32(0))
 
   def loss(params: Params, batch: Batch) -> jax.Array:
     t = batch.transition
-    log_prob = policy.log_prob(params, t.obs, t.legal, t.action)
-    return -jnp.mean(batch.weight * log_prob.mean(-1))
+    outputs = policy.outputs(params, t.obs)
+    cost = head.imitation(outputs, t.legal, t.action)
+    return jnp.mean(batch.weight * cost.mean(-1))
 
   def update(
     state: LearnerState, batch: Batch, key: jax.Array
@@ -64,4 +64,4 @@ def make(config: Config, context: LearnerContext) -> Learner:
     metrics = {"learner/bc_loss": value}
     return LearnerState(params, (), opt_state, state.step + 1), metrics
 
-  return Learner(init=init, update=update, act=policy.act)
+  return Learner(init, update, policy.initial_carry, policy.act, config.window)

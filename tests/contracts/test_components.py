@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from logo_jax import registry
-from logo_jax.data.dataset import transitions
-from logo_jax.types import Batch, LearnerContext
+from logo_jax.data.dataset import load, transitions
+from logo_jax.types import Batch
 from tests import toys
+from tests.learners import problems
 
 ROWS = 24
 
@@ -98,10 +98,22 @@ def test_weightings(batch, name):
   _same_shapes(weighting.on_sample(batch.transition, u), batch.transition)
 
 
+@pytest.fixture(scope="module")
+def continuous():
+  return load(toys.linear_quadratic(60))
+
+
+@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
 @pytest.mark.parametrize("name", registry.names("learner"))
-def test_learners(loaded, batch, name):
-  context = LearnerContext(loaded.spec, loaded.statistics, optax.adam)
-  learner = _make("learner", name, context)
+def test_learners(loaded, continuous, name, kind, recurrent):
+  data = loaded if kind == "discrete" else continuous
+  window = 3 if recurrent else 1
+  fields = {"hidden_size": 16, "recurrent": recurrent, "window": window}
+  chosen = registry.component("learner", name, **fields)
+  learner = registry.make("learner", chosen, problems.context(data))
+  assert learner.window == window
+  batch = problems.draw_batch(data, ROWS, jax.random.key(9), window)
   state = learner.init(jax.random.key(0))
   update = jax.jit(learner.update)
   new, metrics = update(state, batch, jax.random.key(1))
@@ -111,8 +123,14 @@ def test_learners(loaded, batch, name):
   assert int(new.step) == 1
   again, _ = update(state, batch, jax.random.key(1))
   jax.tree.map(np.testing.assert_array_equal, new.params, again.params)
-  t = batch.transition
+  t = jax.tree.map(lambda x: x[:, 0] if recurrent else x, batch.transition)
   for greedy in (False, True):
-    action = learner.act(new.params, t.obs, t.legal, jax.random.key(4), greedy=greedy)
-    assert action.shape == t.action.shape and action.dtype == jnp.int32
-    assert np.take_along_axis(np.asarray(t.legal), action[..., None], -1).all()
+    carry = learner.initial_carry((ROWS,))
+    key = jax.random.key(4)
+    after, action = learner.act(new.params, carry, t.obs, t.legal, key, greedy=greedy)
+    _same_shapes(after, carry)
+    assert action.shape == t.action.shape and action.dtype == t.action.dtype
+    if kind == "discrete":
+      assert np.take_along_axis(np.asarray(t.legal), action[..., None], -1).all()
+    else:
+      assert (np.abs(action) <= 1).all()

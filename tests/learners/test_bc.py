@@ -1,18 +1,18 @@
-"""Behaviour cloning of continuous actions; of discrete ones see test_macql."""
+"""Behaviour cloning, of both kinds of actions, with memory and without."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from logo_jax.data.dataset import load, transitions
+from logo_jax.data.dataset import load
 from logo_jax.evaluation import host
 from logo_jax.learners import bc
-from logo_jax.types import Batch, LearnerContext, Rows
+from logo_jax.types import EnvSpec, Rows
 from tests import toys
+from tests.learners import problems
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +43,52 @@ def loaded():
 
 
 def test_a_noisy_teacher_is_imitated_without_its_noise(loaded):
-  context = LearnerContext(loaded.spec, loaded.statistics, optax.adam)
-  learner = bc.make(bc.Config(hidden_size=32, learning_rate=3e-3), context)
-
-  def update(state, step):
-    key = jax.random.fold_in(jax.random.key(1), step)
-    index = jax.random.randint(key, (64,), 0, loaded.data.starts.shape[0])
-    t = transitions(loaded.data.rows, loaded.data.starts[index])
-    batch = Batch(t, jnp.ones(64), jnp.ones(64, bool), jnp.float32(1))
-    return learner.update(state, batch, key)
-
-  state = jax.jit(learner.init)(jax.random.key(0))
-  state, metrics = jax.jit(lambda s: jax.lax.scan(update, s, jnp.arange(600)))(state)
-  assert np.isfinite(metrics["learner/bc_loss"]).all()
+  config = bc.Config(hidden_size=32, learning_rate=3e-3)
+  learner = bc.make(config, problems.context(loaded))
+  state, _ = problems.train(learner, loaded, 600)
   act = jax.jit(jax.vmap(functools.partial(learner.act, greedy=True)))
   params = jax.tree.map(lambda x: x[None], state.params)
-  played = host.play(toys.targets(), act, params, 50, jax.random.key(2)[None])
+  memory = learner.initial_carry((1, 50))
+  played = host.play(toys.targets(), act, params, memory, 50, jax.random.key(2)[None])
   assert played.episode_return.mean() > 3.85  # the teacher itself: 3.2
   # Sampled actions are as noisy as the teacher's.
   obs, legal = jnp.zeros((2000, 2, 1)), jnp.ones((2000, 2, 1), bool)
-  sampled = learner.act(state.params, obs, legal, jax.random.key(3))
+  _, sampled = learner.act(state.params, (), obs, legal, jax.random.key(3))
   assert float(jnp.arctanh(sampled).std()) == pytest.approx(0.3, abs=0.06)
+
+
+def test_plays_what_most_do():
+  game = load(toys.matrix_game())
+  config = bc.Config(hidden_size=32, learning_rate=3e-3)
+  learner = bc.make(config, problems.context(game))
+  state, _ = problems.train(learner, game, 300)
+  assert problems.plays(learner, state) == (0, 0)
+
+
+def test_memory_imitates_what_one_observation_does_not_tell():
+  """Both agents repeat in the second step what they saw in the first."""
+  num, rng = 400, np.random.default_rng(0)
+  cue = rng.choice([-1.0, 1.0], (num, 1)).astype(np.float32)
+  seen = np.stack([cue, np.zeros_like(cue), np.zeros_like(cue)], 1)  # [num, 3, 1]
+  right = (cue > 0).astype(np.int32)
+  action = np.stack([np.zeros_like(right), right, np.zeros_like(right)], 1)
+  rows = Rows(
+    obs=np.repeat(seen.reshape(-1, 1, 1), 2, 1),
+    state=seen.reshape(-1, 1),
+    legal=np.ones((3 * num, 2, 2), bool),
+    action=np.repeat(action.reshape(-1, 1), 2, 1),
+    reward=np.zeros(3 * num, np.float32),
+    discount=np.ones(3 * num, np.float32),
+  )
+  spec = EnvSpec("toy/cue", 2, 1, 1, "discrete", 2, 2)
+  loaded = load(toys.stored(spec, rows, np.arange(0, 3 * num + 1, 3)))
+  config = bc.Config(hidden_size=16, learning_rate=1e-2, recurrent=True, window=2)
+  learner = bc.make(config, problems.context(loaded))
+  state, _ = problems.train(learner, loaded, 200)
+  legal = jnp.ones((2, 2), bool)
+  for sign in (-1.0, 1.0):
+    carry, key = learner.initial_carry(()), jax.random.key(0)
+    for obs in (sign, 0.0):
+      shown = jnp.full((2, 1), obs)
+      carry, action = learner.act(state.params, carry, shown, legal, key, greedy=True)
+    assert action.tolist() == [int(sign > 0)] * 2

@@ -1,40 +1,20 @@
-"""MACQL and BC: known optima, and each part of the losses."""
+"""MACQL: known optima, and each part of the losses."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-from logo_jax.data.dataset import load, transitions
+from logo_jax.data.dataset import load
 from logo_jax.learners import bc, macql
-from logo_jax.types import Batch, LearnerContext
+from logo_jax.learners.parts import conservative
 from tests import toys
+from tests.learners import problems
 
 SMALL = macql.Config(hidden_size=32, learning_rate=3e-3, target_rate=0.05)
-
-
-def _context(loaded, optimizer=optax.adam):
-  return LearnerContext(loaded.spec, loaded.statistics, optimizer)
-
-
-def _batch(loaded, size, key, real=True):
-  index = jax.random.randint(key, (size,), 0, loaded.data.starts.shape[0])
-  t = transitions(loaded.data.rows, loaded.data.starts[index])
-  return Batch(t, jnp.ones(size), jnp.full(size, real), jnp.float32(1))
-
-
-def _train(learner, loaded, updates, size=64):
-  def update(state, step):
-    k_batch, k_update = jax.random.split(jax.random.fold_in(jax.random.key(7), step))
-    return learner.update(state, _batch(loaded, size, k_batch), k_update)
-
-  state = learner.init(jax.random.key(0))
-  run = jax.jit(lambda s: jax.lax.scan(update, s, jnp.arange(updates)))
-  state, metrics = run(state)
-  return state, metrics
+WEAK = dataclasses.replace(SMALL, cql_weight=0.5, bc_weight=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -42,65 +22,76 @@ def game():
   return load(toys.matrix_game())
 
 
-def _plays(learner, state):
-  obs, legal = jnp.ones((2, 1)), jnp.ones((2, 2), bool)
-  action = learner.act(state.params, obs, legal, jax.random.key(0), greedy=True)
-  return tuple(int(a) for a in action)
+@pytest.fixture(scope="module")
+def lq():
+  return load(toys.linear_quadratic())
 
 
-def test_imitation_plays_what_most_do(game):
-  learner = bc.make(bc.Config(hidden_size=32, learning_rate=3e-3), _context(game))
-  state, _ = _train(learner, game, 300)
-  assert _plays(learner, state) == (0, 0)
+def _train(config, loaded, updates):
+  learner = macql.make(config, problems.context(loaded))
+  state, _ = problems.train(learner, loaded, updates)
+  return learner, state
 
 
-def test_conservative_q_learning_finds_the_optimum(game):
+def test_finds_the_best_joint_action(game):
   """The majority miscoordinates; the best joint action is rarer."""
-  config = dataclasses.replace(SMALL, cql_weight=0.5, bc_weight=0.1)
-  learner = macql.make(config, _context(game))
-  state, metrics = _train(learner, game, 1_500)
-  assert _plays(learner, state) == (1, 1)
-  assert np.isfinite(metrics["learner/bellman_error"]).all()
+  assert problems.plays(*_train(WEAK, game, 1_500)) == (1, 1)
 
 
-def test_learns_to_win_the_corridor():
+def test_is_not_misled_by_what_the_others_did():
+  assert problems.plays(*_train(WEAK, load(toys.confounded_game()), 1_000)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+  "changes",
+  [
+    {},
+    {"window": 4, "recurrent": True, "td_lambda": 0.6},
+    {"policy": "greedy", "backup": "greedy", "window": 4, "td_lambda": 0.6},
+  ],
+  ids=["feed-forward", "recurrent", "greedy"],
+)
+def test_learns_to_win_the_corridor(changes):
   """From random play to the known best return, 1.6."""
-  loaded = toys.load_corridor(400)
-  config = dataclasses.replace(SMALL, cql_weight=0.5, bc_weight=0.1)
-  learner = macql.make(config, _context(loaded))
-  state, _ = _train(learner, loaded, 1_000)
-  env = toys.corridor()
-  env_state, now = env.reset(jax.random.key(0))
-  total = 0.0
-  for step in range(toys.MAX_STEPS):
-    key = jax.random.key(step)
-    action = learner.act(state.params, now.obs, now.legal, key, greedy=True)
-    assert now.legal[jnp.arange(2), action].all()
-    env_state, now = env.step(env_state, action, jax.random.key(step + 100))
-    total += float(now.reward)
-    if now.last:
-      break
-  assert bool(now.won)
-  assert total == pytest.approx(1.6)
+  config = dataclasses.replace(WEAK, **changes)
+  learner, state = _train(config, toys.load_corridor(400), 1_000)
+  assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
 
 
-def _value_metrics(config, batch, loaded, state):
-  parts = macql._parts(config, _context(loaded))
-  return macql.value_loss(
-    parts,
-    state.params["value"],
-    state.params["policy"],
-    state.target,
-    batch,
-    jax.random.key(5),
+def _lq_gains(lq, others):
+  config = dataclasses.replace(
+    SMALL, cql_weight=0.01, bc_weight=0.0, discount=toys.LQ_DISCOUNT, ascend_with=others
   )
+  return problems.lq_gains(*_train(config, lq, 1_500))
+
+
+def test_solves_the_linear_quadratic_task(lq):
+  """The data's gain is 0.5; hardly conservative, the policy comes to the best, 0.98."""
+  np.testing.assert_allclose(_lq_gains(lq, "policy"), toys.lq_gain(), atol=0.12)
+
+
+def test_an_agent_that_answers_the_data_does_too_much(lq):
+  """Where the other does half of its share, the best answer is to do more than one's.
+
+  Both together then want 2 x 0.98; if the other does 0.5 x, 1.45 x is left.
+  """
+  gains = _lq_gains(lq, "data")
+  assert ((gains > 1.15) & (gains < 1.5)).all()
+
+
+def _losses(config, loaded, batch):
+  context = problems.context(loaded)
+  parts = conservative.make_parts(config, context)
+  penalty = macql.joint_penalty(parts)
+  state = conservative.make(parts, context, penalty).init(jax.random.key(0))
+  trained = {k: v for k, v in state.params.items() if k != "penalty"}
+  held = (state.target, ())
+  return conservative.losses(parts, penalty, trained, held, batch, jax.random.key(5))[1]
 
 
 def test_target_stops_at_termination_and_at_the_range(game):
-  learner = macql.make(SMALL, _context(game))
-  state = learner.init(jax.random.key(0))
-  batch = _batch(game, 256, jax.random.key(1))
-  _, metrics = _value_metrics(SMALL, batch, game, state)
+  batch = problems.draw_batch(game, 256, jax.random.key(1))
+  metrics = _losses(SMALL, game, batch)
   # Every transition terminates: the target is the mean reward, whatever Q says.
   expected = float(batch.transition.reward.mean())
   assert float(metrics["learner/q_target"]) == pytest.approx(expected, rel=1e-5)
@@ -109,7 +100,7 @@ def test_target_stops_at_termination_and_at_the_range(game):
       discount=jnp.ones(256), reward=jnp.full(256, 100.0)
     )
   )
-  _, metrics = _value_metrics(SMALL, endless, game, state)
+  metrics = _losses(SMALL, game, endless)
   assert float(metrics["learner/q_target"]) == pytest.approx(3.0)  # the best return
 
 
@@ -117,36 +108,71 @@ def test_target_stops_at_termination_and_at_the_range(game):
 def test_imagined_rows_and_the_conservative_term(game, on):
   """With push_down_on = push_up_on = real, imagined rows do not enter the gap."""
   config = dataclasses.replace(SMALL, push_down_on=on, push_up_on=on)
-  learner = macql.make(config, _context(game))
-  state = learner.init(jax.random.key(0))
-  real = _batch(game, 64, jax.random.key(1))
+  real = problems.draw_batch(game, 64, jax.random.key(1))
   mixed = real._replace(real=jnp.arange(64) < 32, real_share=jnp.float32(0.5))
   other = mixed.transition.action.at[32:].set(1 - mixed.transition.action[32:])
   changed = mixed._replace(transition=mixed.transition._replace(action=other))
-  gaps = [
-    float(_value_metrics(config, b, game, state)[1]["learner/cql_gap"])
-    for b in (mixed, changed)
-  ]
+  gaps = [float(_losses(config, game, b)["learner/cql_gap"]) for b in (mixed, changed)]
   assert (gaps[0] == gaps[1]) == (on == "real")
 
 
 def test_padding_changes_nothing(game):
-  learner = macql.make(SMALL, _context(game))
-  state = learner.init(jax.random.key(0))
-  batch = _batch(game, 32, jax.random.key(1))
+  batch = problems.draw_batch(game, 32, jax.random.key(1))
   weight = jnp.where(jnp.arange(32) < 16, 2.0, 0.0)  # half padding, mean 1
   padded = batch._replace(weight=weight)
   garbage = jax.tree.map(lambda x: x.at[16:].set(x[0]), batch.transition)
   again = padded._replace(transition=garbage)
-  parts = bc.make(bc.Config(hidden_size=8), _context(game))
-  s = parts.init(jax.random.key(0))
+  cloner = bc.make(bc.Config(hidden_size=8), problems.context(game))
+  s = cloner.init(jax.random.key(0))
   losses = [
-    float(parts.update(s, b, jax.random.key(2))[1]["learner/bc_loss"])
+    float(cloner.update(s, b, jax.random.key(2))[1]["learner/bc_loss"])
     for b in (padded, again)
   ]
   assert losses[0] == losses[1]
-  errors = [
-    float(_value_metrics(SMALL, b, game, state)[1]["learner/bellman_error"])
-    for b in (padded, again)
-  ]
-  assert errors[0] == errors[1]
+  for name in ("bellman_error", "policy_q", "bc_loss", "cql_gap"):
+    values = [
+      float(_losses(SMALL, game, b)[f"learner/{name}"]) for b in (padded, again)
+    ]
+    assert values[0] == values[1], name
+
+
+def test_illegal_samples_count_as_zero_in_the_published_form():
+  """One of each agent's three actions is illegal at a corner: 4 of 9 samples count."""
+  loaded = toys.load_corridor(50)
+  config = dataclasses.replace(
+    SMALL,
+    **{"push_down": "uniform_zeroed", "policy": "greedy", "backup": "greedy"},
+    num_samples=4_000,
+    cql_weight=1.0,
+  )
+  parts = conservative.make_parts(config, problems.context(loaded))
+  penalty = macql.joint_penalty(parts)
+  batch = problems.draw_batch(loaded, 1, jax.random.key(0))
+  t = batch.transition
+  t = t._replace(legal=jnp.array([[[False, True, True]] * 2]))
+  value = parts.value.init(jax.random.key(1))
+  context, _ = parts.value.contexts(value, t)
+  utilities, weights = context
+  constant = (jnp.zeros_like(utilities), jax.tree.map(jnp.zeros_like, weights))
+  constant = (constant[0], constant[1]._replace(b2=jnp.full((2, 1), 2.0)))  # Q = 2
+  view = conservative.View(t, jnp.zeros((1, 2, 3)), value, constant, t.obs, t.obs)
+  down, _ = penalty.down((), view, jax.random.key(2))
+  # log(4000 (4/9 e^2 + 5/9)), up to the number of samples that happen to be legal.
+  expected = np.log(4_000 * (4 / 9 * np.exp(2) + 5 / 9))
+  np.testing.assert_allclose(down, expected, atol=0.05)
+
+
+@pytest.mark.parametrize(
+  ("changes", "field"),
+  [
+    ({"policy": "greedy"}, "learner.policy"),
+    ({"backup": "greedy"}, "learner.backup"),
+    ({"push_down": "uniform_zeroed"}, "learner.push_down"),
+    ({"recurrent": True}, "learner.window"),
+    ({"td_lambda": 0.5}, "learner.window"),
+    ({"cql_weight": -1.0}, "learner.cql_weight"),
+  ],
+)
+def test_what_cannot_work_is_refused(lq, changes, field):
+  with pytest.raises(ValueError, match=field):
+    macql.make(dataclasses.replace(SMALL, **changes), problems.context(lq))

@@ -1,0 +1,1 @@
+"""What several learners share; learners import it, never each other."""

@@ -1,0 +1,43 @@
+"""Fields and checks that every learner's configuration has."""
+
+import dataclasses
+from typing import Any
+
+from logo_jax import ranges
+from logo_jax.networks.agent import Trunk
+
+
+def make_trunk(config: Any) -> Trunk:
+  """The static choices of a learner's networks.
+
+  Args:
+    config: has `hidden_size`, `learning_rate`, `share_agents`, `recurrent`, `window`
+      and `compute_dtype`.
+
+  Raises:
+    ValueError: a number is out of range, or memory without a window to learn it on.
+  """
+  ranges.check("learner.", config, hidden_size="[1", learning_rate="(0", window="[1")
+  if config.recurrent and config.window == 1:
+    raise ValueError(
+      "learner.window: must be at least 2 with learner.recurrent=True, got 1"
+    )
+  return Trunk(
+    config.hidden_size, config.share_agents, config.recurrent, config.compute_dtype
+  )
+
+
+def resolve(config: Any, action_kind: str, **defaults: dict[str, float]) -> Any:
+  """Fills in fields that are None by the kind of actions.
+
+  Args:
+    config: a dataclass instance.
+    action_kind: "discrete" or "continuous".
+    **defaults: field to {"discrete": value, "continuous": value}.
+  """
+  missing = {
+    name: by_kind[action_kind]
+    for name, by_kind in defaults.items()
+    if getattr(config, name) is None
+  }
+  return dataclasses.replace(config, **missing)

@@ -1,0 +1,87 @@
+"""Training a learner on a toy and looking at what it does."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.types import Batch, Learner, LearnerContext, LearnerState
+from tests import toys
+
+
+def context(loaded: LoadedDataset, optimizer=optax.adam) -> LearnerContext:
+  return LearnerContext(loaded.spec, loaded.statistics, optimizer)
+
+
+def draw_batch(loaded: LoadedDataset, size: int, key, window: int = 1) -> Batch:
+  """Real rows; windows end with the episode."""
+  starts = loaded.data.starts
+  first = starts[jax.random.randint(key, (size,), 0, starts.shape[0])]
+  if window == 1:
+    t = transitions(loaded.data.rows, first)
+    return Batch(t, jnp.ones(size), jnp.ones(size, bool), jnp.float32(1))
+  num_rows = loaded.data.rows.reward.shape[0]
+  is_start = jnp.zeros(num_rows, bool).at[starts].set(True)
+  index = jnp.minimum(first[:, None] + jnp.arange(window), num_rows - 2)
+  valid = jnp.cumprod(is_start[index], -1).astype(jnp.float32)
+  t = transitions(loaded.data.rows, index)
+  shape = (size, window)
+  return Batch(t, valid / valid.mean(), jnp.ones(shape, bool), jnp.float32(1))
+
+
+def train(
+  learner: Learner, loaded: LoadedDataset, updates: int, size: int = 64, seed: int = 0
+):
+  """The state after training, and metrics of each update."""
+
+  def update(state, step):
+    k_batch, k_update = jax.random.split(jax.random.fold_in(jax.random.key(7), step))
+    batch = draw_batch(loaded, size, k_batch, learner.window)
+    return learner.update(state, batch, k_update)
+
+  run = jax.jit(lambda s: jax.lax.scan(update, s, jnp.arange(updates)))
+  state, metrics = run(jax.jit(learner.init)(jax.random.key(seed)))
+  assert all(np.isfinite(x).all() for x in metrics.values())
+  return state, metrics
+
+
+def greedy(learner: Learner, state: LearnerState, obs, legal) -> np.ndarray:
+  """Greedy actions of agents that have just begun their episodes."""
+  carry = learner.initial_carry(obs.shape[:-2])
+  key = jax.random.key(0)
+  _, action = learner.act(state.params, carry, obs, legal, key, greedy=True)
+  return np.asarray(action)
+
+
+def plays(learner: Learner, state: LearnerState) -> tuple[int, ...]:
+  """The joint action in a one-step game."""
+  action = greedy(learner, state, jnp.ones((2, 1)), jnp.ones((2, 2), bool))
+  return tuple(int(a) for a in action)
+
+
+def lq_gains(learner: Learner, state: LearnerState) -> np.ndarray:
+  """k of a = -k x by least squares, for both agents of the linear-quadratic task."""
+  x = jnp.linspace(-0.8, 0.8, 17)
+  obs = jnp.broadcast_to(x[:, None, None], (17, 2, 1))
+  action = greedy(learner, state, obs, jnp.ones((17, 2, 1), bool))[..., 0]
+  return -(x @ action) / (x @ x)
+
+
+def wins_the_corridor(learner: Learner, state: LearnerState) -> float:
+  """Plays one greedy episode of legal actions to a win; its return."""
+  env = toys.corridor()
+  env_state, now = env.reset(jax.random.key(0))
+  carry, total = learner.initial_carry(()), 0.0
+  act = jax.jit(learner.act, static_argnames="greedy")
+  for step in range(toys.MAX_STEPS):
+    carry, action = act(
+      state.params, carry, now.obs, now.legal, jax.random.key(step), greedy=True
+    )
+    assert now.legal[jnp.arange(2), action].all()
+    env_state, now = env.step(env_state, action, jax.random.key(step + 100))
+    total += float(now.reward)
+    if now.last:
+      break
+  assert bool(now.won)
+  return total
