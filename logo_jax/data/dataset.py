@@ -88,6 +88,22 @@ def transitions(rows: Rows, index: jax.Array) -> Transition:
   )
 
 
+def window_transitions(rows: Rows, index: jax.Array) -> Transition:
+  """The transitions [*b, T] from row to row of windows, `index` [*b, T + 1]."""
+  at = jax.tree.map(lambda x: x[index], rows)
+  axis = index.ndim - 1
+
+  def cut(x: jax.Array, first: int) -> jax.Array:
+    return jax.lax.slice_in_dim(x, first, first + index.shape[-1] - 1, axis=axis)
+
+  return Transition(
+    *(cut(x, 0) for x in at),
+    next_obs=cut(at.obs, 1),
+    next_state=cut(at.state, 1),
+    next_legal=cut(at.legal, 1),
+  )
+
+
 def draw_starts(starts: jax.Array, num: int, key: jax.Array) -> jax.Array:
   """`num` rows of a table of starts, uniformly and with replacement."""
   return starts[jax.random.randint(key, (num,), 0, starts.shape[0])]

@@ -29,13 +29,13 @@ def on_host(data: Dataset) -> bool:
 
 
 def gather(rows: Rows, index: PyTree, length: int = 1) -> Feed:
-  """Copies rows `i` to `i + length` for each `i` of the index.
+  """Copies rows `i` to `i + length`, as far as there are, for each `i` of the index.
 
   Each row is read once, in the order in which they lie on disk.
 
   Args:
     rows: on the host.
-    index: integer arrays `[*b]`; `i + length` must be a row for all of them.
+    index: integer arrays `[*b]` of rows.
     length: transitions that follow each other from each start.
 
   Returns:
@@ -45,6 +45,7 @@ def gather(rows: Rows, index: PyTree, length: int = 1) -> Feed:
   leaves, structure = jax.tree.flatten(index)
   starts = np.unique(np.concatenate([np.ravel(leaf) for leaf in leaves]))
   needed = np.unique(starts[:, None] + np.arange(length + 1))
+  needed = needed[: np.searchsorted(needed, len(rows.reward))]
   asked = sum(np.size(leaf) for leaf in leaves) * (length + 1)
   size = min(asked, len(rows.reward))
 

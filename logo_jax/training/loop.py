@@ -95,7 +95,8 @@ def train(
     Diverged: a loss is not finite.
   """
   config, mesh = session.config, session.mesh
-  steps = make_train(session.system, config, parallel.batch_axis(mesh))
+  axis = parallel.batch_axis(mesh)
+  steps = make_train(session.system, config, axis, session.data.starts)
   keys = seed_keys(config, _TRAIN_KEY)
   state = init_train(steps, mesh, keys, model_params, session.data)
   chunk = parallel.map_chunk(steps.chunk, mesh, state, stream.on_host(session.data))
@@ -134,7 +135,7 @@ def train_state(
   config: ExperimentConfig, system: System, mesh: Mesh, data: Dataset
 ) -> TrainState:
   """Shapes, dtypes and layout of the state that `train` checkpoints."""
-  steps = make_train(system, config, parallel.batch_axis(mesh))
+  steps = make_train(system, config, parallel.batch_axis(mesh), data.starts)
   keys = seed_keys(config, _TRAIN_KEY)
   model_params = ()
   if system.imagination is not None:

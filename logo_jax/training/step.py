@@ -10,16 +10,24 @@ import numpy as np
 import optax
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.data.dataset import draw_starts, transitions
+from logo_jax.data.dataset import draw_starts, transitions, window_transitions
 from logo_jax.data.stream import Feed
 from logo_jax.replay import ring as ring_lib
-from logo_jax.replay import sampling
+from logo_jax.replay import sampling, windows
 from logo_jax.replay.ring import Ring
 from logo_jax.replay.sampling import BlockWeights
-from logo_jax.training.compose import System
+from logo_jax.training.compose import System, batch_shares
 from logo_jax.training.imagine import imagine
 from logo_jax.training.shards import mean_over_shards, relative_mass, shard_key
-from logo_jax.types import Batch, Dataset, LearnerState, Metrics, Params, Transition
+from logo_jax.types import (
+  Batch,
+  Dataset,
+  LearnerState,
+  Metrics,
+  Params,
+  Rows,
+  Transition,
+)
 
 _CALIBRATION_ROWS = 2_048  # of the selection split
 
@@ -36,9 +44,10 @@ class TrainState(NamedTuple):
 
 
 class Draws(NamedTuple):
-  """Rows at which the real transitions of one chunk start."""
+  """Rows of the dataset that one chunk reads."""
 
-  real: Int[Array, "U B"]  # of each update
+  # At which the transitions of each update start; or all rows of its windows.
+  real: Int[Array, "U B"] | Int[Array, "U W T1"]
   starts: Int[Array, " S"] | tuple[()]  # of the imagined rollouts
 
 
@@ -67,13 +76,15 @@ class _Source(NamedTuple):
 
   ring: Ring
   blocks: BlockWeights
-  mass: jax.Array  # of this device's rows relative to the others'
+  mass: jax.Array  # weight of drawn rows; this device's relative to the others'
+  left: jax.Array | tuple[()]  # of each row, steps to its rollout's end; for windows
 
 
 def make_train(
   system: System,
   config: ExperimentConfig,
   axis_name: str | None = None,
+  starts: jax.Array | None = None,
 ) -> Train:
   """Builds the functions that train one run.
 
@@ -81,23 +92,37 @@ def make_train(
     system: its components.
     config: budget, horizon and mixing.
     axis_name: mapped axis over the `config.data_parallel` devices that share a batch.
+    starts: of the dataset, see `types.Dataset`; needed for a learner's windows.
 
   Returns:
     Pure functions; donate the state.
   """
-  step = _TrainStep(system, config, axis_name)
+  step = _TrainStep(system, config, axis_name, starts)
   return Train(step.init, step.chunk, step.draw, held_out)
 
 
 class _TrainStep:
-  def __init__(self, system: System, config: ExperimentConfig, axis_name: str | None):
+  def __init__(
+    self,
+    system: System,
+    config: ExperimentConfig,
+    axis_name: str | None,
+    starts: jax.Array | None,
+  ):
     self._learner, self._imagination = system
     self._config = config
     self._axis = axis_name
-    self._batch_size = size = config.batch_size // config.data_parallel
-    whole = self._imagination is None or config.mix == "bernoulli"
-    self._num_real = size if whole else round(config.real_share * size)
+    num_real, num_imagined = batch_shares(config)
+    by_coin = self._imagination is not None and config.mix == "bernoulli"
+    self._real_share = (
+      config.real_share if by_coin else num_real / (num_real + num_imagined)
+    )
+    self._window = window = self._learner.window
+    self._num_real, self._num_imagined = num_real // window, num_imagined // window
     self._num_starts = config.num_starts // config.data_parallel
+    if window > 1:
+      assert starts is not None
+      self._share_inside = windows.share_of_starts(np.asarray(starts), window)
 
   def init(
     self, key: jax.Array, model_params: Params, data: Dataset | Feed
@@ -123,6 +148,8 @@ class _TrainStep:
 
     def real(count: jax.Array) -> jax.Array:
       k_real = self._update_keys(k_updates, count).real
+      if self._window > 1:
+        return windows.draw(data.starts, self._num_real, self._window, k_real)
       return draw_starts(data.starts, self._num_real, k_real)
 
     starts = ()
@@ -143,10 +170,10 @@ class _TrainStep:
       starts = transitions(rows, draws.starts)
       state, source, collected = self._write(state, starts, k_roll)
 
-    def update(learner: LearnerState, count_and_starts: tuple[jax.Array, jax.Array]):
-      count, starts = count_and_starts
+    def update(learner: LearnerState, count_and_index: tuple[jax.Array, jax.Array]):
+      count, index = count_and_index
       keys = self._update_keys(k_updates, count)
-      real = transitions(rows, starts)
+      real = self._real(rows, index)
       batch = self._batch(real, state.uncertainty, source, keys)
       return self._learner.update(learner, batch, keys.update)
 
@@ -186,7 +213,11 @@ class _TrainStep:
     valid = ring.content.valid
     log_weight = jnp.where(valid, weighting.log_weight(u), -jnp.inf)
     blocks = sampling.block_weights(log_weight)
-    mass = relative_mass(jax.nn.logsumexp(log_weight), self._axis)
+    mass, left = relative_mass(jax.nn.logsumexp(log_weight), self._axis), ()
+    if self._window > 1:
+      left = windows.left_in_run(valid)
+      share = windows.share_of_blocks(blocks, left, self._window)
+      mass = mass / mean_over_shards(mass * share, self._axis)
     num = jnp.maximum(valid.sum(), 1)
     # At the floor, P_u = 0; nothing is clipped where all weigh the same.
     clipped = valid & (log_weight <= 0) & (log_weight < log_weight.max())
@@ -197,41 +228,49 @@ class _TrainStep:
       # Times the devices: metrics are means over them, but each has rows of its own.
       "imagination/rows": num * float(self._config.data_parallel),
     }
-    return state._replace(ring=ring), _Source(ring, blocks, mass), metrics
+    return state._replace(ring=ring), _Source(ring, blocks, mass, left), metrics
 
   # Phase 3.
 
-  def _draw_imagined(
-    self, source: _Source, uncertainty_params: Params, num: int, key: jax.Array
-  ) -> Transition:
+  def _real(self, rows: Rows, index: jax.Array) -> Batch:
+    """The real part of a batch, drawn uniformly."""
+    share = self._real_share
+    if self._window == 1:
+      return _batch(transitions(rows, index), 1.0, True, share)
+    weight = windows.counts(index) / self._share_inside
+    return _batch(window_transitions(rows, index), weight, True, share)
+
+  def _imagined(
+    self, source: _Source, uncertainty_params: Params, key: jax.Array
+  ) -> Batch:
+    """The imagined part, drawn by weight; windows go on from the rows drawn."""
     assert self._imagination is not None
     _, uncertainty, weighting = self._imagination
-    index = sampling.sample(source.blocks, num, key)
-    content = source.ring.content
+    content, weight = source.ring.content, source.mass
+    index = sampling.sample(source.blocks, self._num_imagined, key)
+    if self._window == 1:
+      t = transitions(content.rows, index)
+    else:
+      index = windows.extend(index, source.left[index], self._window)
+      t = window_transitions(content.rows, index)
+      weight = weight * windows.counts(index)
+      index = index[..., :-1]
     u = uncertainty.calibrate(uncertainty_params, content.score[index])
-    return weighting.on_sample(transitions(content.rows, index), u)
+    return _batch(weighting.on_sample(t, u), weight, False, self._real_share)
 
   def _batch(
     self,
-    real_rows: Transition,
+    real: Batch,
     uncertainty_params: Params,
     source: _Source | None,
     keys: _UpdateKeys,
   ) -> Batch:
-    """Real rows uniformly, imagined ones by their weight; see `config.mix`."""
-    if source is None:
-      return _batch(real_rows, 1.0, True, 1.0)
-    size, num_real, share = self._batch_size, self._num_real, self._config.real_share
-    by_coin = self._config.mix == "bernoulli"
-    num_imagined = size if by_coin else size - num_real
-    share = share if by_coin else num_real / size
-    real = _batch(real_rows, 1.0, True, share)
-    if num_imagined == 0:
+    """Real and imagined rows as `config.mix` says."""
+    if source is None or self._num_imagined == 0:
       return real
-    t = self._draw_imagined(source, uncertainty_params, num_imagined, keys.imagined)
-    imagined = _batch(t, source.mass, False, share)
-    if by_coin:
-      heads = jax.random.uniform(keys.coin) < share
+    imagined = self._imagined(source, uncertainty_params, keys.imagined)
+    if self._config.mix == "bernoulli":
+      heads = jax.random.uniform(keys.coin) < self._real_share
       return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
     shared = real.real_share
     real, imagined = (b._replace(real_share=()) for b in (real, imagined))
