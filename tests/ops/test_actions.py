@@ -56,3 +56,8 @@ def test_empty_rows_are_mended_with_the_likeliest_action():
 def test_select_and_encode():
   np.testing.assert_array_equal(actions.select(LOGITS, jnp.array([1, 2])), [1.0, 9.0])
   np.testing.assert_array_equal(actions.encode(jnp.array([2]), 3), [[0.0, 0.0, 1.0]])
+
+
+def test_continuous_actions_are_their_own_encoding():
+  action = jnp.array([[[0.5, -1.0, 0.0]]])  # [B, N, A]
+  np.testing.assert_array_equal(actions.encode(action, 3), action)

@@ -1,13 +1,26 @@
 import dataclasses
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from logo_jax import config as config_lib
 from logo_jax import presets, registry
 from logo_jax.data.dataset import load
+from logo_jax.ops.standardise import moments
 from logo_jax.registry import component
 from logo_jax.training import compose
+from logo_jax.types import EnvSpec, Statistics, Transition
 from tests import toys
+
+HOPPER = EnvSpec("mamujoco/hopper-3x1", 3, 9, 11, "continuous", 1, 1_000, (8, 9, 8))
+KNOWN = dataclasses.replace(
+  presets.get("logo"),
+  learner=component("learner", "bc", hidden_size=8),
+  model=component("model", "logo", hidden_size=8),
+  termination="known",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,57 @@ def test_too_few_views_are_refused(loaded, monkeypatch):
   monkeypatch.setattr(module, "make", lambda *args: make(*args)._replace(num_views=1))
   with pytest.raises(ValueError, match="'path_discrepancy' needs .* at least 2 views"):
     compose.compose(presets.get("logo"), loaded.spec, loaded.statistics)
+
+
+def test_known_terminations_are_the_rule_on_predicted_states():
+  rng = np.random.default_rng(0)
+  state = rng.uniform(-0.3, 0.3, (64, 11)).astype(np.float32)
+  state[:, 0] += 0.9
+  action, obs = rng.uniform(-1, 1, (64, 3, 1)), np.zeros((64, 3, 9))
+  flat = moments(np.zeros(1))._replace(mean=jnp.float32(0))
+  statistics = Statistics(moments(obs[:, 0]), moments(state), flat, (0.0, 0.0))
+  t = Transition(*map(jnp.float32, (obs, state, action, action)), *[jnp.zeros(64)] * 5)
+
+  def predict(config):
+    system = compose.compose(config, HOPPER, statistics)
+    assert system.imagination is not None
+    model, key = system.imagination.model, jax.random.key(1)
+    params = jax.jit(model.init)(jax.random.key(0))
+    return jax.jit(model.step)(params, model.start(params, t, key), t.action, key)[1]
+
+  known = predict(KNOWN)
+  learned = predict(dataclasses.replace(KNOWN, termination="learned"))
+  stands = (known.state[:, 0] > 0.7) & (jnp.abs(known.state[:, 1]) < 0.2)
+  np.testing.assert_array_equal(known.discount, stands.astype(jnp.float32))
+  assert known.discount.dtype == learned.discount.dtype
+  assert 10 < stands.sum() < 54 and not np.array_equal(learned.discount, stands)
+  np.testing.assert_array_equal(known.state, learned.state)
+
+
+@pytest.mark.parametrize(
+  ("config", "spec", "message"),
+  [
+    (KNOWN, toys.targets().spec, "'toy/targets' does not, allowed is 'learned'"),
+    (
+      KNOWN,
+      dataclasses.replace(HOPPER, name="mamujoco/walker2d-2x3-full"),
+      "'mamujoco/walker2d-2x3-full' does not, allowed is 'learned'",
+    ),
+    (
+      KNOWN,
+      dataclasses.replace(HOPPER, state_dim=12),
+      "does not fit the data: states of mamujoco/hopper-3x1 have 11 features, not 12",
+    ),
+    (
+      dataclasses.replace(KNOWN, model=None, uncertainty=None, weighting=None),
+      HOPPER,
+      "needs a model, but model is None",
+    ),
+  ],
+)
+def test_rules_of_termination_that_are_not_there_are_refused(config, spec, message):
+  with pytest.raises(ValueError, match=f"termination: 'known' .*{message}"):
+    compose.check_components(config, spec)
 
 
 def test_half_a_model_is_refused(loaded):
@@ -68,6 +132,7 @@ def test_batches_larger_than_the_dataset():
     ({"learner": {"name": "dqn"}}, "learner.name: must be one of bc, macql; got 'dqn'"),
     ({"fit": {"updates": 1.5}}, "fit.updates: must be of type int; got 1.5"),
     ({"mix": "third"}, "mix: must be one of 'half', 'bernoulli'; got 'third'"),
+    ({"termination": "rule"}, "termination: must be one of 'learned', 'known'; got 'r"),
     ({"batch_size": True}, "batch_size: must be of type int; got True"),
   ],
 )
