@@ -5,6 +5,7 @@ import logging
 import pathlib
 import sys
 import types
+import typing
 from typing import Any, NoReturn
 
 from absl import app, flags
@@ -83,10 +84,41 @@ def config_dict(preset: str) -> ml_collections.ConfigDict:
   Raises:
     ValueError: no such preset.
   """
-  from logo_jax import config, presets
+  from logo_jax import presets
 
-  values = config.to_dict(presets.get(preset))
-  return ml_collections.ConfigDict(values)
+  return as_flags(presets.get(preset))
+
+
+def as_flags(config: Any) -> ml_collections.ConfigDict:
+  """A configuration in the form whose fields flags override.
+
+  Args:
+    config: a `config.ExperimentConfig`.
+  """
+  from logo_jax import config as config_lib
+  from logo_jax import registry
+
+  values = ml_collections.ConfigDict(config_lib.to_dict(config))
+  for kind in registry.KINDS:
+    component = getattr(config, kind)
+    for name, hint in _optional_fields(component).items():
+      if values[kind][name] is None:  # without a placeholder no flag could set it
+        values[kind][name] = ml_collections.config_dict.placeholder(hint)
+  return values
+
+
+def _optional_fields(component: Any) -> dict[str, type]:
+  """Fields that may be None, with the type that they have otherwise."""
+  if component is None:
+    return {}
+  hints = typing.get_type_hints(type(component.config))
+  options = {name: typing.get_args(hint) for name, hint in hints.items()}
+  found = {}
+  for name, allowed in options.items():
+    if type(None) in allowed:
+      is_text = typing.get_origin(allowed[0]) is typing.Literal
+      found[name] = str if is_text else allowed[0]
+  return found
 
 
 def experiment_config(values: ml_collections.ConfigDict) -> Any:

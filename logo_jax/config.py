@@ -164,10 +164,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
       allowed = ", ".join(map(repr, options))
       raise ValueError(f"{name}: must be one of {allowed}; got {value!r}")
     return value
-  if isinstance(hint, types.UnionType):
-    if value is None or isinstance(value, options):
-      return value
-    hint = options[0]
+  if typing.get_origin(hint) in (types.UnionType, typing.Union):
+    return value if value is None else _checked(name, value, options[0])
   if hint is float and type(value) is int:
     return float(value)
   if type(value) is not hint:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
+_CONFIG = _ROOT / "experiments/configs/macql.py"
 _BINARY = """
 import json
 from absl import flags
@@ -87,3 +88,28 @@ def test_a_defect_keeps_its_traceback(run):
 def test_help(run):
   done = run("--help")
   assert "--size" in done.stdout
+
+
+def test_a_field_without_a_value_takes_a_flag(tmp_path):
+  """`learner.cql_weight` is None by default; a flag gives it a number."""
+  binary = tmp_path / "binary.py"
+  binary.write_text(
+    "from absl import app\n"
+    "from ml_collections import config_flags\n"
+    "from logo_jax import cli\n"
+    f"flag = config_flags.DEFINE_config_file('config', {str(_CONFIG)!r})\n"
+    "def main(argv):\n"
+    "  config = cli.experiment_config(flag.value)\n"
+    "  print(config.learner.config.cql_weight, config.learner.config.reward_scale)\n"
+    "app.run(main)\n"
+  )
+
+  def printed(*arguments):
+    command = [sys.executable, str(binary), *arguments]
+    env = os.environ | {"PYTHONPATH": str(_ROOT)}
+    return subprocess.run(
+      command, capture_output=True, text=True, check=True, env=env
+    ).stdout.strip()
+
+  assert printed() == "None None"
+  assert printed("--config.learner.cql_weight=5") == "5.0 None"

@@ -13,8 +13,8 @@ paper's Eq. 10 to 12 in this reading:
 * The push-down is CQL's soft maximum over sampled joint actions: uniform legal ones,
   the policy's and, if continuous, the next policy's. `push_down="policy"` is the
   printed expectation over the policy, `push_down="uniform_zeroed"` the published SMAC
-  code: uniform samples over all actions, of which the illegal ones count as Q = 0; with many
-  agents hardly any sample is legal, and the penalty all but vanishes.
+  code: uniform samples over all actions, of which the illegal ones count as Q = 0; with
+  many agents hardly any sample is legal, and the penalty all but vanishes.
 * Eq. 11: the value of the next step is 0 after termination, and a minimum over two
   heads of the policy's own joint action; `backup="greedy"` is the printed maximum,
   which under monotonic mixing is the joint action of the agents' best utilities (double
