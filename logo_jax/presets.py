@@ -9,10 +9,11 @@ def _model_based(
   model: Component | None = None,
   uncertainty: str = "path_discrepancy",
   weighting: str = "confidence",
+  learner: str = "macql",
 ) -> ExperimentConfig:
   return ExperimentConfig(
     preset=preset,
-    learner=component("learner", "macql"),
+    learner=component("learner", learner),
     model=model or component("model", "logo"),
     uncertainty=component("uncertainty", uncertainty),
     weighting=component("weighting", weighting),
@@ -39,8 +40,15 @@ _PRESETS = {
   "logo_uniform": lambda: _model_based(
     "logo_uniform", uncertainty="none", weighting="uniform"
   ),
+  # The same with another learner.
+  "logo_omiga": lambda: _model_based("logo_omiga", learner="omiga"),
+  "logo_cfcql": lambda: _model_based("logo_cfcql", learner="cfcql"),
+  "logo_omar": lambda: _model_based("logo_omar", learner="omar"),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),
+  "cfcql": lambda: ExperimentConfig("cfcql", component("learner", "cfcql")),
+  "omiga": lambda: ExperimentConfig("omiga", component("learner", "omiga")),
+  "omar": lambda: ExperimentConfig("omar", component("learner", "omar")),
   "bc": lambda: ExperimentConfig("bc", component("learner", "bc")),
 }
 

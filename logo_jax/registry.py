@@ -21,6 +21,9 @@ _MODULES = {
   "learner": {
     "bc": "logo_jax.learners.bc",
     "macql": "logo_jax.learners.macql",
+    "omar": "logo_jax.learners.omar",
+    "cfcql": "logo_jax.learners.cfcql",
+    "omiga": "logo_jax.learners.omiga",
   },
 }
 

@@ -46,6 +46,7 @@ class Penalty(NamedTuple):
   # (parameters, optimizer state, batch, key) -> the same two afterwards, and metrics
   update: Callable[..., tuple[Params, Any, Metrics]]
   down: Callable[[Params, View, jax.Array], tuple[jax.Array, Metrics]]  # -> [H, *b]
+  alone: int = 0  # updates at first in which nothing but the penalty learns
 
 
 class Parts(NamedTuple):
@@ -111,8 +112,12 @@ def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
       k_loss,
     )
     for k in trained:
-      step, opt_state[k] = optimizers[k].update(grads[k], opt_state[k], params[k])
-      params[k] = optax.apply_updates(params[k], step)
+      step, moved = optimizers[k].update(grads[k], opt_state[k], params[k])
+      new = optax.apply_updates(params[k], step), moved
+      if penalty.alone:
+        waits, old = state.step < penalty.alone, (params[k], opt_state[k])
+        new = jax.tree.map(lambda x, y, w=waits: jnp.where(w, x, y), old, new)
+      params[k], opt_state[k] = new
     params["penalty"], opt_state["penalty"], own = penalty.update(
       params["penalty"], opt_state["penalty"], batch, k_penalty
     )
