@@ -232,5 +232,6 @@ class LearnerContext(NamedTuple):
 
   spec: EnvSpec
   statistics: Statistics
-  # learning rate -> optimizer; averages gradients over devices where there are several.
-  make_optimizer: Callable[[float], Any]
+  # (learning rate, clip_norm=10) -> optimizer; averages gradients over devices where
+  # there are several.
+  make_optimizer: Callable[..., Any]
