@@ -120,6 +120,8 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   z = Step(z_obs, standardise(t.state, s.state), t.action)
   mean, log_var = nets.predict(params, z)
   encoded, encoded_log_var = nets.encode(params, z_state, z_reward)
+  for z_obs_or_mean in (z_obs, mean, encoded):
+    assert (z_obs_or_mean[:, 1, 2] == 0).all()  # what R_d reads of padding
 
   def seen(x):
     return (x[..., 0, :3].sum(-1) + x[..., 1, :2].sum(-1)).mean() / 5
