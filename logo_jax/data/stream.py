@@ -20,7 +20,7 @@ class Feed(NamedTuple):
   """What a compiled chunk reads of a dataset."""
 
   rows: Rows  # all of them, or copies of those the chunk needs
-  draws: PyTree  # int32, the rows at which its transitions start
+  draws: PyTree  # int32, the rows at which its transitions start, or of its windows
 
 
 def on_host(data: Dataset) -> bool:

@@ -61,7 +61,6 @@ def compose(
     spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
   )
   learner = registry.make("learner", config.learner, context)
-  _check_window(config, learner.window)
   return System(learner, _imagination(config, spec, statistics))
 
 
@@ -123,7 +122,7 @@ def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
   """
   obs, state = (moments(np.zeros((1, n))) for n in (spec.obs_dim, spec.state_dim))
   statistics = Statistics(obs, state, moments(np.zeros(1)), (0.0, 0.0))
-  compose(config, spec, statistics)
+  check_window(config, compose(config, spec, statistics).learner.window)
 
 
 def check_budget(config: ExperimentConfig) -> None:
@@ -171,7 +170,12 @@ def batch_shares(config: ExperimentConfig) -> tuple[int, int]:
   return num_real, size - num_real
 
 
-def _check_window(config: ExperimentConfig, window: int) -> None:
+def check_window(config: ExperimentConfig, window: int) -> None:
+  """Refuses batches that are not made of whole windows of the learner.
+
+  Raises:
+    ValueError: naming the field.
+  """
   shares = batch_shares(config)
   if any(share % window for share in shares):
     real, imagined = shares
