@@ -41,6 +41,17 @@ def test_gathered_transitions_are_those_of_all_rows():
     np.testing.assert_array_equal(feed.rows.reward[feed.draws + k], starts + k)
 
 
+def test_gathered_windows_are_those_of_all_rows():
+  rows = _rows(50)
+  # Up to the last row there is; a repeated row marks the end of an episode.
+  index = np.array([[46, 47, 48, 49], [3, 4, 5, 5], [48, 49, 49, 49]])
+  feed = stream.gather(rows, index)
+  np.testing.assert_array_equal(np.diff(feed.draws), np.diff(index))
+  got, expected = (dataset.window_transitions(*x) for x in (feed, (rows, index)))
+  jax.tree.map(np.testing.assert_array_equal, got, expected)
+  np.testing.assert_array_equal(got.next_state[:, :, 0] / 10, index[:, 1:])
+
+
 def _feeds(draw, steps=range(0, 30, 10)):
   return stream.feeds(_rows(50), draw, lambda feed: feed, steps)
 

@@ -9,8 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from logo_jax.data.dataset import transitions
+from logo_jax.data.dataset import transitions, window_transitions
 from logo_jax.learners import bc
+from logo_jax.replay import windows
 from logo_jax.training import optimizers, parallel
 from logo_jax.training.fit_model import make_fit
 from logo_jax.types import Batch, LearnerContext
@@ -65,19 +66,27 @@ def test_two_axes_at_once(loaded):
   assert not np.array_equal(rows[0], rows[1])
 
 
-def test_gradients_on_four_devices_are_those_on_one(loaded):
+@pytest.mark.parametrize("window", [1, 4])
+def test_gradients_on_four_devices_are_those_on_one(loaded, window):
   """With plain SGD, which shows a wrong factor that Adam would hide."""
   t = transitions(loaded.data.rows, loaded.data.starts[:64])
   # Unequal row weights with mean 1: a mean over shards of weighted means would differ.
   weight = jnp.linspace(0.0, 2.0, 64)
-  batch = Batch(t, weight, jnp.ones(64, bool), jnp.float32(1))
+  if window > 1:
+    index = windows.draw(loaded.data.starts, 16, window, jax.random.key(2))
+    t = window_transitions(loaded.data.rows, index)
+    weight = windows.counts(index) / windows.counts(index).mean()
+  batch = Batch(t, weight, jnp.ones(weight.shape, bool), jnp.float32(1))
 
   def learner(axis_name):
     def sgd(rate):
       return optax.chain(optimizers.average_over_devices(axis_name), optax.sgd(rate))
 
     context = LearnerContext(loaded.spec, loaded.statistics, sgd)
-    return bc.make(bc.Config(hidden_size=16, learning_rate=1.0), context)
+    config = bc.Config(
+      hidden_size=16, learning_rate=1.0, recurrent=window > 1, window=window
+    )
+    return bc.make(config, context)
 
   state = learner(None).init(jax.random.key(0))
   one, _ = learner(None).update(state, batch, jax.random.key(1))

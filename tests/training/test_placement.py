@@ -10,6 +10,7 @@ from logo_jax import config as config_lib
 from logo_jax.config import CheckpointConfig, EvaluationConfig
 from logo_jax.data import dataset, store
 from logo_jax.evaluation import model_error
+from logo_jax.registry import component
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import loop, parallel
@@ -26,6 +27,9 @@ def stored(tmp_path_factory):
   folder = tmp_path_factory.mktemp("data") / "corridor"
   store.write(folder, played.rows, played.episode_start, played.card)
   return store.read(folder)
+
+
+RECURRENT = component("learner", "bc", hidden_size=16, recurrent=True, window=4)
 
 
 class _StopAfter:
@@ -95,6 +99,8 @@ def _small(preset, patience=6, **changes):
     # Seeds and devices draw rows of their own; a seed that has stopped fitting waits.
     # Stopped in the middle of the second phase.
     (_small("logo", patience=1, num_seeds=2, data_parallel=2), 4),
+    # Windows, and policies with a memory.
+    (_small("bc", data_parallel=2, learner=RECURRENT), 1),
   ],
   ids=lambda x: getattr(x, "preset", None),
 )
