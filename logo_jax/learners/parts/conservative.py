@@ -112,17 +112,18 @@ def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
       k_loss,
     )
     for k in trained:
-      step, moved = optimizers[k].update(grads[k], opt_state[k], params[k])
-      new = optax.apply_updates(params[k], step), moved
-      if penalty.alone:
-        waits, old = state.step < penalty.alone, (params[k], opt_state[k])
-        new = jax.tree.map(lambda x, y, w=waits: jnp.where(w, x, y), old, new)
-      params[k], opt_state[k] = new
+      step, opt_state[k] = optimizers[k].update(grads[k], opt_state[k], params[k])
+      params[k] = optax.apply_updates(params[k], step)
+    current = {k: params[k] for k in trained}
+    target = backup.follow(current, state.target, state.step, config)
+    new = params, target, opt_state
+    if penalty.alone:
+      waits, old = state.step < penalty.alone, state[:3]
+      new = jax.tree.map(lambda x, y: jnp.where(waits, x, y), old, new)
+    params, target, opt_state = new
     params["penalty"], opt_state["penalty"], own = penalty.update(
       params["penalty"], opt_state["penalty"], batch, k_penalty
     )
-    current = {k: params[k] for k in trained}
-    target = backup.follow(current, state.target, state.step, config)
     return LearnerState(params, target, opt_state, state.step + 1), metrics | own
 
   def act(params, carry, obs, legal, key, greedy: bool = False):
