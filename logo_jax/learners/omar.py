@@ -24,6 +24,8 @@ has its sampling search commented out, and there is none here. Further differenc
 
 * The two heads are independent; there, the second reuses the first one's output layers.
 * Soft and arg maxima are over legal actions; there over all (`lse_on="all"`).
+* log pi_i is floored only where its factor is negative; there always, by 1e-5, so that
+  a policy that is sure of a worse action can hardly change.
 * The value takes one step per update on all rows; there one for each index of time.
 
 Both: the Bellman error and the policy's own terms are on all rows, the conservative
@@ -133,7 +135,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
   return Learner(init, update, parts.policy.initial_carry, act, config.window)
 
 
-def make_parts(config: Config, context: LearnerContext) -> Parts:
+def make_parts(config: Any, context: LearnerContext) -> Parts:
   """Checks the configuration and builds the networks.
 
   Raises:

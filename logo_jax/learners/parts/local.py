@@ -15,7 +15,7 @@ from logo_jax.networks.policy import Policy
 from logo_jax.ops import actions, cem, cql
 from logo_jax.types import Batch, Params
 
-_FLOOR = 1e-5  # added to the probability of a recorded action; published code
+_FLOOR = 1e-5  # added to the probability of a poor recorded action; published code
 
 
 class Parts(NamedTuple):
@@ -142,12 +142,20 @@ def search(
 def _discrete_policy(
   value: LocalActionValues, params: Params, batch: Batch, logits: jax.Array
 ) -> PolicyTerms:
+  """Terms of a categorical policy.
+
+  The gradient of log(pi + floor) vanishes with pi. That keeps a recorded action that is
+  worse than the policy from being pushed down for ever; one that is better keeps its
+  full gradient, or a policy that was sure too early would never learn of it.
+  """
   t = batch.transition
   q = value.values(params, t.obs, t.state)[0]  # [*b, N, A]
   probs = jnp.asarray(actions.distribution(logits, t.legal).probs)
   policy_q = jnp.sum(probs * q, -1)
   advantage = jax.lax.stop_gradient(actions.select(q, t.action) - policy_q)
-  ascent = advantage * jnp.log(actions.select(probs, t.action) + _FLOOR)
+  log_prob = actions.log_prob(logits, t.legal, t.action)
+  floored = jnp.logaddexp(log_prob, jnp.log(_FLOOR))
+  ascent = advantage * jnp.where(advantage > 0, log_prob, floored)
   best = actions.greedy(q, t.legal)
   distance = jnp.mean((probs - actions.encode(best, q.shape[-1])) ** 2, -1)
   gain = actions.select(q, best) - policy_q
