@@ -12,16 +12,13 @@ Example: python benchmarks/train_step.py --preset=logo --out=bench.json
 from collections.abc import Callable
 import dataclasses
 import json
-import statistics
-import time
 from typing import Any
 
 from absl import flags
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from logo_jax import cli, experiment, files, outcomes, presets
+from logo_jax import cli, experiment, files, outcomes, presets, profiling
 from logo_jax.training import parallel
 from logo_jax.training.compose import System, compose
 from logo_jax.training.fit_model import make_fit
@@ -58,7 +55,7 @@ def main(argv: list[str]) -> None:
     "jax": jax.__version__,
     "num_seeds": config.num_seeds,
     "batch_size": config.batch_size,
-    "matmul_gflops": _matmul_gflops(),
+    "matmul_gflops": profiling.matmul_gflops(),
   }
   peak = report["matmul_gflops"]
   model_params: Any = ()
@@ -92,67 +89,20 @@ def _measure(
     return fn(state, data)
 
   chunk = parallel.map_chunk(counted, mesh, state)
-  start = time.perf_counter()
-  state, _ = jax.block_until_ready(chunk(state, data))
-  first = time.perf_counter() - start
-  seconds = []
-  for _ in range(_REPEATS.value):
-    start = time.perf_counter()
-    state, _ = jax.block_until_ready(chunk(state, data))
-    seconds.append(time.perf_counter() - start)
+  one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+  gflop = profiling.matmul_flops(fn, one, data) / _STEPS.value / 1e9
+  timed = profiling.time_calls(lambda s: chunk(s, data)[0], state, _REPEATS.value)
   updates = _STEPS.value * _SEEDS.value
-  rates = [updates / s for s in seconds]
-  gflop = _gflop_per_update(fn, state, data)
-  rate = statistics.median(rates)
+  rates = [updates * rate for rate in timed.calls_per_second]
+  rate = updates * timed.median
   return {
     "updates_per_second": rate,
     "updates_per_second_range": [min(rates), max(rates)],
     "gflop_per_update": gflop,
     "share_of_matmul_rate": rate * gflop / peak,
-    "compile_seconds": first - statistics.median(seconds),
+    "compile_seconds": timed.compile_seconds,
     "traces": traces,
   }
-
-
-def _gflop_per_update(fn: Callable[..., Any], state: Any, data: Any) -> float:
-  """Multiply-adds of matrix products, counted in the traced program, times two."""
-  one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
-  jaxpr = jax.make_jaxpr(fn)(one, data)
-  return _dot_flops(jaxpr.jaxpr) / _STEPS.value / 1e9
-
-
-def _dot_flops(jaxpr: Any) -> float:
-  total = 0.0
-  for eqn in jaxpr.eqns:
-    if eqn.primitive.name == "dot_general":
-      (contract, _), _ = eqn.params["dimension_numbers"]
-      shape = eqn.invars[0].aval.shape
-      depth = np.prod([shape[i] for i in contract], initial=1)
-      total += 2 * depth * np.prod(eqn.outvars[0].aval.shape, initial=1)
-    repeats = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
-    for value in eqn.params.values():
-      inner = getattr(value, "jaxpr", value)
-      if hasattr(inner, "eqns"):
-        total += repeats * _dot_flops(inner)
-  return float(total)
-
-
-def _matmul_gflops() -> float:
-  """The best rate of several chains of large float32 products."""
-  size, chain = (4096, 50) if jax.default_backend() != "cpu" else (1024, 10)
-  x = jax.random.normal(jax.random.key(0), (size, size)) / size**0.5
-
-  @jax.jit
-  def run(x):
-    return jax.lax.fori_loop(0, chain, lambda _, y: y @ x, x)
-
-  jax.block_until_ready(run(x))
-  best = float("inf")
-  for _ in range(5):
-    start = time.perf_counter()
-    jax.block_until_ready(run(x))
-    best = min(best, time.perf_counter() - start)
-  return 2 * size**3 * chain / best / 1e9
 
 
 if __name__ == "__main__":

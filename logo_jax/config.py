@@ -71,6 +71,9 @@ class ExperimentConfig:
   model: Component | None = None  # with a model come uncertainty and weighting
   uncertainty: Component | None = None
   weighting: Component | None = None
+  # Folder of a run whose world model is taken over instead of fitting one; that run
+  # must have the same model, fit, data and seeds: the result is the same bit for bit.
+  model_run: str = ""
   dataset: str = "smax/2s3z/medium-replay"  # <suite>/<scenario>/<quality>
   data_dir: str = "data"  # where datasets lie, or are made
   num_transitions: int = 100_000  # of a dataset that has to be made

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import time
 from typing import Any
 
@@ -54,6 +55,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]
   }
+  _check_model_run(config.model_run, stored_config)
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
     if folder.finished():
       say(f"{folder.path} is finished; nothing is trained again")
@@ -84,6 +86,7 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
   if spec is not None:
     compose.check_components(config, spec)
     compose.check_batch_sizes(config, config.num_transitions)
+  _check_model_run(config.model_run, config_lib.to_dict(config))
   RunFolder.check(run_dir, config_lib.to_dict(config))
 
 
@@ -173,6 +176,26 @@ def restore(
     data = parallel.place(loaded.data, mesh)
     state = checkpoints.restore(loop.train_state(config, system, mesh, data), step)
   return int(step or 0), state
+
+
+# What a fitted world model depends on.
+_FIT_FIELDS = ("model", "fit", "seed", "num_seeds", "data_parallel", "dataset_hash")
+
+
+def _check_model_run(model_run: str, config: dict[str, Any]) -> None:
+  """Refuses to take over a world model that this run would not have fitted."""
+  if not model_run:
+    return
+  if config["model"] is None:
+    raise ValueError(f"model_run: {model_run!r} is of no use, for model is None")
+  stored = runs.read_config(model_run)
+  for name in _FIT_FIELDS:
+    if name in config and stored[name] != config[name]:
+      raise ValueError(
+        f"model_run: {model_run} has {name} {stored[name]}, this run {config[name]}"
+      )
+  if not any((pathlib.Path(model_run) / "checkpoints" / "model").glob("[0-9]*")):
+    raise ValueError(f"model_run: {model_run} holds no fitted world model yet")
 
 
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ ALLOWED = {
   "files": set(),
   "ranges": set(),
   "nested": set(),
+  "profiling": set(),
   "networks": _MATHS,
   "replay": {"types"},
   "registry": {"types"},
@@ -41,7 +42,7 @@ ALLOWED = {
   "training": _MATHS
   | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
   | {"checkpoint", "logging", "run_folder"},
-  "cli": {"config", "presets"},
+  "cli": {"config", "presets", "registry"},
 }
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners")
 

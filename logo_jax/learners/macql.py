@@ -33,7 +33,7 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax import ranges
-from logo_jax.learners.parts import conservative, settings
+from logo_jax.learners.parts import common, conservative, settings
 from logo_jax.learners.parts.conservative import Parts, Penalty, View
 from logo_jax.ops import actions, cql
 from logo_jax.types import Learner, LearnerContext, Params
@@ -43,7 +43,9 @@ from logo_jax.types import Learner, LearnerContext, Params
 class Config(settings.Config):
   """Adds how joint actions are sampled for the push-down."""
 
-  num_samples: int = 16  # joint actions per state, of each kind
+  # Joint actions per state, of each kind; None: 16 if actions are discrete, 10 if
+  # continuous (published code of CFCQL).
+  num_samples: int | None = None
   push_down: Literal["logsumexp", "policy", "uniform_zeroed"] = "logsumexp"
 
 
@@ -60,8 +62,9 @@ def make(config: Config, context: LearnerContext) -> Learner:
   Raises:
     ValueError: a number is out of range, or a choice does not fit the actions.
   """
-  ranges.check("learner.", config, num_samples="[1")
   kind = context.spec.action_kind
+  config = common.resolve(config, kind, num_samples={"discrete": 16, "continuous": 10})
+  ranges.check("learner.", config, num_samples="[1")
   if config.push_down == "uniform_zeroed" and kind != "discrete":
     raise ValueError(
       f"learner.push_down: 'uniform_zeroed' needs discrete actions, got {kind!r}"

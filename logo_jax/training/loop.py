@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import contextlib
 import functools
+import pathlib
 import time
 from typing import Any
 
@@ -59,6 +60,8 @@ def fit_model(session: Session) -> Params | None:
   chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
   with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
     state, step = _resume(session, checkpoints, state, "model")
+    if step == 0 and session.config.model_run:
+      state, step = _take_over(session.config.model_run, checkpoints, state)
     feeds = make_feeds(
       session.data, fit.draw, mesh, state.key, config.interval, config.updates
     )
@@ -207,6 +210,17 @@ def _resume(
   if phase == "train" or not has_train_checkpoint(session):
     session.folder.truncate_after(-1 if step is None else step, phase)
   return state, step or 0
+
+
+def _take_over(run_dir: str, checkpoints: Checkpointer, state: Any) -> tuple[Any, int]:
+  """The fit of another run as if it had been this one's."""
+  path = pathlib.Path(run_dir) / "checkpoints" / "model"
+  with Checkpointer(path, read_only=True) as others:
+    step = others.latest_step()
+    assert step is not None  # `experiment` has looked
+    state = others.restore(state, step)
+  checkpoints.save(step, state)
+  return state, step
 
 
 def _evaluate(
