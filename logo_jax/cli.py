@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 import ml_collections
+from ml_collections import config_dict as config_dict_lib
 
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
 
@@ -98,13 +99,12 @@ def as_flags(config: Any) -> ml_collections.ConfigDict:
   from logo_jax import config as config_lib
   from logo_jax import registry
 
-  values = ml_collections.ConfigDict(config_lib.to_dict(config))
+  values: dict[str, Any] = config_lib.to_dict(config)
   for kind in registry.KINDS:
-    component = getattr(config, kind)
-    for name, hint in _optional_fields(component).items():
+    for name, hint in _optional_fields(getattr(config, kind)).items():
       if values[kind][name] is None:  # without a placeholder no flag could set it
-        values[kind][name] = ml_collections.config_dict.placeholder(hint)
-  return values
+        values[kind][name] = config_dict_lib.placeholder(hint)
+  return ml_collections.ConfigDict(values)
 
 
 def _optional_fields(component: Any) -> dict[str, type]:
