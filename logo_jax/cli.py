@@ -111,13 +111,14 @@ def _optional_fields(component: Any) -> dict[str, type]:
   """Fields that may be None, with the type that they have otherwise."""
   if component is None:
     return {}
-  hints = typing.get_type_hints(type(component.config))
-  options = {name: typing.get_args(hint) for name, hint in hints.items()}
   found = {}
-  for name, allowed in options.items():
+  for name, hint in typing.get_type_hints(type(component.config)).items():
+    allowed = typing.get_args(hint)
     if type(None) in allowed:
       is_text = typing.get_origin(allowed[0]) is typing.Literal
       found[name] = str if is_text else allowed[0]
+    elif None in allowed:  # a Literal
+      found[name] = str
   return found
 
 

@@ -27,6 +27,7 @@ ALLOWED = {
   "registry": {"types"},
   "config": {"registry"},
   "presets": {"config", "registry"},
+  "published": {"config", "presets", "registry"},
   "envs": {"types"},
   "behaviours": _PARTS | {"envs", "files"},
   "data": _MATHS | {"envs", "behaviours"},
@@ -42,7 +43,7 @@ ALLOWED = {
   "training": _MATHS
   | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
   | {"checkpoint", "logging", "run_folder"},
-  "cli": {"config", "presets", "registry"},
+  "cli": {"config", "presets", "published", "registry"},
 }
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners")
 
