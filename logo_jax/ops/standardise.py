@@ -10,8 +10,10 @@ import numpy as np
 class Moments(NamedTuple):
   """Per-feature statistics of a training split.
 
-  `scale` is the standard deviation floored by `STD_FLOOR` (so that a bit that is set
-  once in 10,000 rows does not become a value of 100), 1 where a feature is constant.
+  `scale` is the standard deviation floored by `STD_FLOOR` of the range, so that a bit
+  that is set once in 10,000 rows does not become a value of 100; the floor is at most
+  `STD_FLOOR` itself, for wide ranges may be due to few rows. It is 1 where a feature is
+  constant.
   """
 
   mean: Float[Array, "*f"]
@@ -22,7 +24,7 @@ class Moments(NamedTuple):
   varies: Bool[Array, "*f"]  # False: constant in the training split
 
 
-STD_FLOOR = 0.05
+STD_FLOOR = 0.05  # of a feature whose range is 1 or more
 CONSTANT_STD = 1e-6  # below: the feature does not vary
 
 
@@ -44,7 +46,8 @@ def from_statistics(
 ) -> Moments:
   """`Moments` of features whose mean, deviation and range are known."""
   varies = std > CONSTANT_STD
-  scale = np.where(varies, np.maximum(std, STD_FLOOR), 1.0)
+  floor = STD_FLOOR * np.minimum(high - low, 1.0)
+  scale = np.where(varies, np.maximum(std, floor), 1.0)
   floats = (jnp.asarray(v, jnp.float32) for v in (mean, std, scale, low, high))
   return Moments(*floats, varies=jnp.asarray(varies))
 

@@ -36,7 +36,13 @@ def test_moments_by_hand():
   np.testing.assert_allclose(m.mean, [2.0, 3.0, 0.01], rtol=1e-6)
   std = [np.sqrt(8 / 3), 0.0, 0.03 * np.sqrt(2) / 3]
   np.testing.assert_allclose(m.std, std, rtol=1e-6)
-  # A constant feature has scale 1; a rare one is floored.
-  np.testing.assert_allclose(m.scale, [std[0], 1.0, 0.05], rtol=1e-6)
+  # A constant feature has scale 1.
+  np.testing.assert_allclose(m.scale, [std[0], 1.0, std[2]], rtol=1e-6)
   np.testing.assert_array_equal(m.varies, [True, False, True])
   np.testing.assert_array_equal(m.low, [0.0, 3.0, 0.0])
+
+
+def test_a_rare_feature_is_floored_whatever_its_unit():
+  rare = np.arange(10_000) == 0  # a deviation of 0.01 of its range
+  m = ops.moments(np.stack([rare, 0.1 * rare, 10 * rare], 1).astype(np.float32))
+  np.testing.assert_allclose(m.scale, [0.05, 0.005, 0.1], rtol=1e-3)
