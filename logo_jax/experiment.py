@@ -14,6 +14,7 @@ from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import collect, dataset, source
 from logo_jax.data.dataset import LoadedDataset
+from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
 from logo_jax.logging import graceful_stop, say
 from logo_jax.reporting import runs
@@ -152,7 +153,8 @@ def evaluate(
   result = Evaluator(env, system.learner, mesh, config).final(
     state.learner.params, episodes
   )
-  return {"step": step} | outcomes.summarise(result)
+  has_wins = base.has_wins(loaded.spec.name)
+  return {"step": step} | outcomes.summarise(result, has_wins)
 
 
 def restore(
@@ -218,7 +220,7 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
     start = time.monotonic()
     played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
     session.seconds.add("evaluate", time.monotonic() - start)
-    results |= outcomes.summarise(played)
+    results |= outcomes.summarise(played, base.has_wins(loaded.spec.name))
   if imagination is not None:
     start = time.monotonic()
     params = jax.device_get(state.model)

@@ -7,13 +7,14 @@ import numpy as np
 
 import logo_jax
 from logo_jax.data.dataset import LoadedDataset
+from logo_jax.envs import base
 from logo_jax.evaluation.rollout import EpisodeResult
 from logo_jax.reporting import runs, statistics
 from logo_jax.run_folder import RunFolder
 from logo_jax.training.session import Session
 
 
-def summarise(result: EpisodeResult) -> dict[str, Any]:
+def summarise(result: EpisodeResult, has_wins: bool = True) -> dict[str, Any]:
   """Means with 95% intervals.
 
   With several seeds the intervals are over the seeds' means (Student's t); with one
@@ -21,6 +22,7 @@ def summarise(result: EpisodeResult) -> dict[str, Any]:
 
   Args:
     result: [seeds, episodes].
+    has_wins: False leaves win rates out.
 
   Returns:
     `return_ci95` is a half width, `win_rate_ci95` the two ends.
@@ -34,17 +36,19 @@ def summarise(result: EpisodeResult) -> dict[str, Any]:
   else:
     mean, ci = statistics.mean_ci95(returns[0])
     ends = statistics.proportion_ci95(int(wins.sum()), wins.size)
+  won = {
+    "win_rate": float(wins.mean()),
+    "win_rate_ci95": list(ends),
+    "win_rate_by_seed": [float(x) for x in wins_by_seed],
+  }
   return {
     "return_mean": mean,
     "return_ci95": ci,
-    "win_rate": float(wins.mean()),
-    "win_rate_ci95": list(ends),
     "ci95_over": "seeds" if len(by_seed) > 1 else "episodes",
     "length_mean": float(np.mean(result.length)),
     "episodes": int(wins.size),
     "return_by_seed": [float(x) for x in by_seed],
-    "win_rate_by_seed": [float(x) for x in wins_by_seed],
-  }
+  } | (won if has_wins else {})
 
 
 def device_name() -> str:
@@ -57,7 +61,8 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
   config, card = session.config, loaded.card
   spent = session.seconds.by_phase
   episodes = card["num_episodes"]
-  known = card.get("win_rate")  # not of everybody's data
+  # Not of everybody's data, and not where nothing can be won.
+  known = card.get("win_rate") if base.has_wins(loaded.spec.name) else None
   wins = None if known is None else round(known * episodes)
   return {
     "preset": config.preset,

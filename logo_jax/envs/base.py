@@ -85,6 +85,15 @@ def termination_rule(name: str) -> Callable[[jax.Array], jax.Array] | None:
   return rule and rule(scenario)
 
 
+def has_wins(name: str) -> bool:
+  """Whether an episode can be won there; robots just go on.
+
+  Args:
+    name: <suite>/<scenario>, or anybody's name for data of their own.
+  """
+  return name.partition("/")[0] != "mamujoco"
+
+
 def versions(name: str) -> dict[str, str]:
   """Versions of the packages that decide what happens in an environment.
 

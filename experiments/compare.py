@@ -1,0 +1,130 @@
+"""Many systems on the same data, as a table; one command for a whole table of results.
+
+Each system trains with its preset's settings but for the budget, `--num_seeds` runs side
+by side. Systems that share a world model fit it once. An interrupted comparison goes on
+where it stopped, and one with more systems keeps what is finished.
+
+Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=runs/compare
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from logo_jax import cli, config, experiment, files, outcomes, presets
+from logo_jax.data import source
+from logo_jax.logging import say
+from logo_jax.reporting import figures, results, runs, tables
+from logo_jax.training import compose
+
+_DATASETS = flags.DEFINE_list(
+  "datasets", ["smax/2s3z/medium", "mamujoco/hopper-3x1/medium"], "Which data."
+)
+_PRESETS = flags.DEFINE_list(
+  "presets",
+  "bc,macql,cfcql,omar,omiga,logo,logo_cfcql,logo_omar,logo_omiga".split(","),
+  "Which systems.",
+)
+_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each system.", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the first run.")
+_UPDATES = flags.DEFINE_integer(
+  "updates", 6_000, "Learner updates of each run; a multiple of 500.", 500
+)
+_EPISODES = flags.DEFINE_integer("episodes", 512, "Final episodes of each run.", 1)
+_CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's point.", 1)
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
+_RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  for name in _DATASETS.value:
+    for preset in _PRESETS.value:
+      _refuse_early(_config(preset, name, {}))
+  for name in _DATASETS.value:
+    folder, finished, models = _folder(name), {}, {}
+    for preset in _PRESETS.value:
+      say(f"{preset} on {name}")
+      outcome = experiment.run(_config(preset, name, models), folder / preset)
+      if outcome is None:
+        return
+      finished[preset] = outcome
+      models.setdefault(_model_key(presets.get(preset)), str(folder / preset))
+      _report(name, folder, finished)
+    print(f"{name}\n{tables.text_table(_rows(finished))}")
+    print(f"everything is in {folder}/")
+
+
+def _refuse_early(values: config.ExperimentConfig) -> None:
+  """Raises what can be known to be wrong before anything is trained."""
+  compose.check_budget(values)
+  spec = source.spec(values.dataset)
+  if spec is not None:
+    compose.check_components(values, spec)
+
+
+def _folder(dataset: str) -> pathlib.Path:
+  return pathlib.Path(_RUN_DIR.value) / dataset.replace("/", "-")
+
+
+def _model_key(preset: config.ExperimentConfig) -> str:
+  """The same for systems that can share a fitted world model."""
+  values = config.to_dict(preset)
+  return json.dumps([values["model"], values["fit"]])
+
+
+def _config(
+  preset: str, dataset: str, models: dict[str, str]
+) -> config.ExperimentConfig:
+  values = presets.get(preset)
+  interval = _UPDATES.value // 2
+  shared = models.get(_model_key(values), "") if values.model else ""
+  return dataclasses.replace(
+    values,
+    dataset=dataset,
+    data_dir=_DATA_DIR.value,
+    seed=_SEED.value,
+    num_seeds=_SEEDS.value,
+    total_updates=_UPDATES.value,
+    model_run=shared,
+    evaluation=dataclasses.replace(
+      values.evaluation,
+      interval=interval,
+      episodes=_CURVE.value,
+      final_episodes=_EPISODES.value,
+    ),
+    checkpoint=config.CheckpointConfig(interval=interval, keep=1),
+  )
+
+
+def _rows(finished: dict[str, dict]) -> list[dict[str, Any]]:
+  rows = [results.dataset_row(next(iter(finished.values())))]
+  rows += [results.system_row(outcome) for outcome in finished.values()]
+  has_wins = any(row["win rate"] is not None for row in rows)
+  return [{k: v for k, v in row.items() if has_wins or k != "win rate"} for row in rows]
+
+
+def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> None:
+  """The table so far as Markdown, the figure, and everything as JSON."""
+  first = next(iter(finished.values()))
+  note = (
+    f"{first['num_seeds']} seeds, {first['updates']} updates, {outcomes.device_name()}; "
+    f"95% intervals over {first.get('ci95_over', 'nothing')}"
+  )
+  table = tables.markdown_table(_rows(finished))
+  files.write_text(folder / "table.md", f"{dataset}: {note}\n\n{table}\n")
+  files.write_json(folder / "summary.json", finished)
+  if "return_mean" in first:
+    figures.learning_curves(
+      folder / "learning_curves.png",
+      {p: runs.curve([folder / p], "evaluation/return") for p in finished},
+      reference=("dataset", first["dataset_return"]),
+      title=f"{dataset}, greedy play",
+    )
+
+
+if __name__ == "__main__":
+  cli.run(main)
