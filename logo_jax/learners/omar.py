@@ -57,7 +57,7 @@ class Config:
 
   hidden_size: int = 256  # units of both hidden layers
   learning_rate: float = 3e-4  # Adam; published, 1e-3 if discrete
-  discount: float = 0.99  # gamma, per step
+  discount: float = 0.99  # gamma, per step; the continuous code in effect has 0.95
   # alpha; None: 5 if actions are discrete, 1 if continuous; published, the latter for
   # medium data.
   cql_weight: float | None = None
