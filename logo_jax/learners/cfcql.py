@@ -17,17 +17,19 @@ most. No gradient flows into lambda.
 * Continuous ones: the soft maximum is estimated from actions drawn uniformly, from the
   policy and from the next observations' policy, as in MACQL. KL_i is the log-density of
   the policy's own action under the policy (its peak) less that under a joint-action
-  variational auto-encoder.
+  variational auto-encoder. There the others do as recorded: latents of a joint action
+  that is odd in all its parts are poor samples for any one of them.
 
-The published continuous code differs where we do not follow: it subtracts the
-log-densities of the next observations' samples from the values of the current ones' and
-the other way round; beside the former it takes the others' actions from the next row of
-the file, be it another episode's; and it jitters the others' actions by 1e-5. Its
-temperature 100, for the one agent of the largest divergence, is a softmax at 100 here.
+The published continuous code differs where we do not follow. It exchanges the
+log-densities of its samples of current and next observations; beside the latter the
+others' actions come from the next row of the file, be it another episode's; and the
+others' actions are jittered by 1e-5. The discrete code takes a temperature of 100 for
+the arg max; a softmax at 100 is all but that.
 
-The published code learns beta beforehand, for as many updates as the learner, and keeps
-it: `behaviour_pretrain` = `behaviour_updates` = that number. Discrete targets are then
-TD(0.6) along whole episodes, `td_lambda` and `window` here.
+The published code learns beta beforehand, for about as many updates as the learner, and
+keeps it: `behaviour_pretrain` = `behaviour_updates` = that number, which counts among
+the updates of a run. Its discrete targets are TD(0.6) along whole episodes: `td_lambda`
+and `window`.
 """
 
 import dataclasses
