@@ -1,10 +1,10 @@
-"""Many systems on the same data, as a table; one command for a whole table of results.
+"""Many systems on the same data: one command for a whole table of results.
 
-Each system trains with its preset's settings but for the budget, `--num_seeds` runs side
-by side. Systems that share a world model fit it once. An interrupted comparison goes on
-where it stopped, and one with more systems keeps what is finished.
+Each system trains with its preset's settings but for the budget, `--num_seeds` runs
+side by side. Systems that share a world model fit it once. An interrupted comparison
+goes on where it stopped, and one with more systems keeps what is finished.
 
-Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=runs/compare
+Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=runs/all
 """
 
 import dataclasses
@@ -32,6 +32,9 @@ _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each system.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first run.")
 _UPDATES = flags.DEFINE_integer(
   "updates", 6_000, "Learner updates of each run; a multiple of 500.", 500
+)
+_FIT_UPDATES = flags.DEFINE_integer(
+  "fit_updates", 0, "Of world models; a multiple of 500; 0: the preset's.", 0
 )
 _EPISODES = flags.DEFINE_integer("episodes", 512, "Final episodes of each run.", 1)
 _CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's point.", 1)
@@ -80,6 +83,7 @@ def _config(
   preset: str, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
   values = presets.get(preset)
+  fit_updates = _FIT_UPDATES.value or values.fit.updates
   interval = _UPDATES.value // 2
   shared = models.get(_model_key(values), "") if values.model else ""
   return dataclasses.replace(
@@ -90,6 +94,7 @@ def _config(
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
     model_run=shared,
+    fit=dataclasses.replace(values.fit, updates=fit_updates),
     evaluation=dataclasses.replace(
       values.evaluation,
       interval=interval,
@@ -110,10 +115,9 @@ def _rows(finished: dict[str, dict]) -> list[dict[str, Any]]:
 def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> None:
   """The table so far as Markdown, the figure, and everything as JSON."""
   first = next(iter(finished.values()))
-  note = (
-    f"{first['num_seeds']} seeds, {first['updates']} updates, {outcomes.device_name()}; "
-    f"95% intervals over {first.get('ci95_over', 'nothing')}"
-  )
+  budget = f"{first['num_seeds']} seeds, {first['updates']} updates"
+  over = first.get("ci95_over", "nothing")
+  note = f"{budget}, {outcomes.device_name()}; 95% intervals over {over}"
   table = tables.markdown_table(_rows(finished))
   files.write_text(folder / "table.md", f"{dataset}: {note}\n\n{table}\n")
   files.write_json(folder / "summary.json", finished)
