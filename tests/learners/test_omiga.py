@@ -180,12 +180,15 @@ def test_policies_imitate_real_rows_and_values_learn_from_all(game, on):
 
 
 def test_padding_changes_nothing(game):
-  """Rows of weight 0 may hold any action, the largest z among them too."""
+  """Rows of weight 0 may hold anything, the largest z among them too."""
   batch = problems.draw_batch(game, 32, jax.random.key(1))
   weight = jnp.where(jnp.arange(32) < 16, 2.0, 0.0)  # mean 1
   batch = batch._replace(weight=weight)
   measure = _measure(dataclasses.replace(SMALL, alpha=0.01), game)
-  assert measure(batch) == measure(_other_actions(batch, slice(16, 32)))
+  other = _other_actions(batch, slice(16, 32))
+  t = other.transition
+  t = t._replace(obs=t.obs.at[16:].multiply(jnp.linspace(-50, 50, 16)[:, None, None]))
+  assert measure(batch) == measure(other._replace(transition=t))
 
 
 def test_weakly_regarded_values_leave_behaviour_cloning(lq):
