@@ -191,6 +191,7 @@ def _halfcheetah_omar(quality: str) -> dict[str, Any]:
     "cql_weight": weight,
     "search_weight": search_weight,
     "push_down": "density",
+    "num_samples": 10,
     "normalise_q": False,
   }
 

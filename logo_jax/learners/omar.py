@@ -67,7 +67,7 @@ class Config:
   search_iterations: int = 2
   search_samples: int = 20  # draws per iteration
   search_elites: int = 5
-  num_samples: int = 10  # actions per state, of each kind, in CQL; continuous only
+  num_samples: int = 5  # of each kind in CQL, continuous only; published: 10
   # What is subtracted from values of normal samples in CQL; continuous only.
   push_down: Literal["log_density", "density"] = "log_density"
   lse_on: Literal["legal", "all"] = "legal"  # CQL's soft maximum; discrete only
