@@ -184,7 +184,7 @@ def test_padding_changes_nothing(game):
   batch = problems.draw_batch(game, 32, jax.random.key(1))
   weight = jnp.where(jnp.arange(32) < 16, 2.0, 0.0)  # mean 1
   batch = batch._replace(weight=weight)
-  measure = _measure(dataclasses.replace(SMALL, alpha=0.01), game)
+  measure = _measure(SMALL, game)
   other = _other_actions(batch, slice(16, 32))
   t = other.transition
   t = t._replace(obs=t.obs.at[16:].multiply(jnp.linspace(-50, 50, 16)[:, None, None]))
