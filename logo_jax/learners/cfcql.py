@@ -68,9 +68,8 @@ class Config(settings.Config):
   # Of lambda, per nat; 0: all agents 1/N, and no behaviour model. None: 0.5 if actions
   # are discrete (published for 2s3z, medium), 0 if continuous (published default).
   temperature: float | None = None
-  num_samples: int = (
-    10  # continuous actions per state and agent, of each of three kinds
-  )
+  # Continuous actions per state and agent, of each of three kinds; published: 10.
+  num_samples: int = 5
   behaviour_learning_rate: float = 1e-3  # Adam; published code of discrete actions
   behaviour_warmup: int = 500  # updates before which all agents weigh 1/N
   behaviour_updates: int = 0  # updates after which beta is kept; 0: learns on
