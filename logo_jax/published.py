@@ -103,8 +103,7 @@ def get(name: str, dataset: str) -> ExperimentConfig:
       total_updates=_SMAC_UPDATES[scenario][_QUALITIES.index(quality)],
     )
   if name == "omiga":
-    learner = dict(alpha=10.0, clip_norm=1.0, max_weight=None, clip_target=False)
-    config = _with_learner(config, reward_scale=1.0, learning_rate=5e-4, **learner)
+    config = _with_learner(config, **_OMIGA)
     return dataclasses.replace(config, total_updates=1_000_000)
   config = _with_learner(config, **_CONTINUOUS[name](quality))
   return dataclasses.replace(config, batch_size=256, total_updates=500_000)
@@ -196,6 +195,15 @@ def _halfcheetah_omar(quality: str) -> dict[str, Any]:
   }
 
 
+_OMIGA = {
+  "learning_rate": 5e-4,
+  "alpha": 10.0,
+  "reward_scale": 1.0,
+  "clip_norm": 1.0,
+  "max_weight": 1e5,  # beyond e^10
+  "shift_value_loss": True,
+  "clip_target": False,
+}
 _SMAC: dict[str, Callable[[str, str], dict[str, Any]]] = {
   "bc": _smac_bc,
   "macql": _smac_macql,

@@ -101,12 +101,12 @@ def _push_down(parts: Parts, view: View, key: jax.Array) -> jax.Array:
     action, log_prob = jax.vmap(sample)(jax.random.split(key, config.num_samples))
     return actions.encode(action, legal.shape[-1]), log_prob.sum(-1)
 
-  def joint(encoded: jax.Array) -> jax.Array:  # [K, H, *b]
-    return jax.vmap(lambda a: parts.value.joint(view.value, view.context, a))(encoded)
+  def joint(encoded: jax.Array) -> jax.Array:  # [H, K, *b]
+    return parts.value.joint(view.value, view.context, encoded)
 
   if config.push_down == "policy":
     encoded, _ = draw(lambda k: head.sample(view.outputs, legal, k), k_policy)
-    return joint(encoded).mean(0)
+    return joint(encoded).mean(1)
   if config.push_down == "uniform_zeroed":
     anything = jnp.ones_like(legal)
     encoded, _ = draw(lambda k: head.uniform(anything, k), k_uniform)
@@ -122,7 +122,7 @@ def _push_down(parts: Parts, view: View, key: jax.Array) -> jax.Array:
 
 
 def _over_states(fn, q: jax.Array, per_sample: jax.Array) -> jax.Array:
-  """`fn` of [K] and [K] over heads and states: [K, H, *b] and [K, *b] to [H, *b]."""
+  """`fn` of [K] and [K] over heads and states: [H, K, *b] and [K, *b] to [H, *b]."""
   for _ in range(per_sample.ndim - 1):
     fn = jax.vmap(fn, (-1, -1), -1)
-  return jax.vmap(fn, (1, None))(q, per_sample)
+  return jax.vmap(fn, (0, None))(q, per_sample)

@@ -28,8 +28,7 @@ what the method is about, would be lost (`policy_on="batch"` does it).
 
 Deviations: rewards are scaled, targets are clipped to the range of returns in the data,
 weights of imitation are at most 100, not e^10, as one recorded action could otherwise
-outweigh the batch; categorical policies are taken over legal actions, not over all; and
-there is a choice of memory for the policy.
+outweigh the batch; categorical policies are over legal actions, not over all.
 """
 
 import dataclasses
@@ -73,7 +72,10 @@ class Config:
   # Regularisation towards the data, in the unit of scaled values; None: 1 if discrete
   # (0.3 to 3 are alike; measured on SMAX 2s3z), 10 if continuous (published).
   alpha: float | None = None
-  max_weight: float | None = 100.0  # of imitation; None: e^10, as published
+  max_weight: float = 100.0  # of imitation; published: e^10, the largest there is
+  # Divide V's loss by its largest term in the batch, as published: batches with a large
+  # z then count less, and several devices do not agree on the divisor.
+  shift_value_loss: bool = False
   policy_on: Literal["real", "batch"] = "real"
   # Values are in scaled rewards; None: 10 if actions are discrete, else 1.
   reward_scale: float | None = None
@@ -187,12 +189,12 @@ def _check(config: Config, action_kind: str) -> Any:
     alpha={"discrete": 1.0, "continuous": 10.0},
     reward_scale={"discrete": 10.0, "continuous": 1.0},
   )
-  optional = {"max_weight": "(0", "clip_norm": "(0"}
-  given = {k: v for k, v in optional.items() if getattr(config, k) is not None}
+  given = {} if config.clip_norm is None else {"clip_norm": "(0"}
   ranges.check(
     "learner.",
     config,
     alpha="(0",
+    max_weight="(0",
     reward_scale="(0",
     discount="[0,1]",
     target_rate="(0,1]",
@@ -216,7 +218,7 @@ def losses(
   t = batch.transition
   z, v = exponents(parts, params["v"], target, t)
   q_loss, metrics = _q_loss(parts, params, target, batch)
-  v_loss = _v_loss(z, v, batch)
+  v_loss = _v_loss(parts.config, z, v, batch)
   policy_loss, more = _policy_loss(parts, params["policy"], z, batch)
   clipped = (jnp.abs(z) >= _LIMIT).mean(-1)
   metrics |= more | {
@@ -257,10 +259,11 @@ def _q_loss(
   return loss, metrics
 
 
-def _v_loss(z: jax.Array, v: jax.Array, batch: Batch) -> jax.Array:
-  """The soft maximum's loss; shifted by the largest z of the device's own rows."""
-  counts = batch.weight[..., None] > 0
-  z_max = jnp.maximum(-1.0, jnp.max(jnp.where(counts, z, -_LIMIT)))
+def _v_loss(config: Any, z: jax.Array, v: jax.Array, batch: Batch) -> jax.Array:
+  """The soft maximum's loss."""
+  counted = jnp.where(batch.weight[..., None] > 0, z, -_LIMIT)
+  shift = config.shift_value_loss
+  z_max = jnp.maximum(-1.0, counted.max()) if shift else jnp.zeros(())
   each = expectile.implicit_value_loss(z, v, z_max)
   return jnp.mean(batch.weight * each.mean(-1))
 
@@ -272,8 +275,7 @@ def _policy_loss(
   config, t, policy = parts.config, batch.transition, parts.policy
   row = real_weight(batch) if config.policy_on == "real" else batch.weight
   weight = expectile.clipped_exponential(jax.lax.stop_gradient(z), _LIMIT)
-  if config.max_weight is not None:
-    weight = jnp.minimum(weight, config.max_weight)
+  weight = jnp.minimum(weight, config.max_weight)
   cost = policy.head.imitation(policy.outputs(params, t.obs), t.legal, t.action)
   metrics = {
     "learner/bc_loss": jnp.mean(row * cost.mean(-1)),

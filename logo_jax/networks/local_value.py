@@ -110,7 +110,7 @@ class LocalValue(NamedTuple):
     return jax.vmap(self._layers[0].apply, (0, None))(params["obs"], z)
 
   def values(self, params: Params, context: jax.Array, action: jax.Array) -> jax.Array:
-    """Values [H, *b, N] of each agent's own action, [*b, N, A]."""
+    """Values [H, *k, *b, N] of each agent's own actions, [*k, *b, N, A]."""
     _, of_action, rest = self._layers
 
     def one(params: Params, context: jax.Array) -> jax.Array:

@@ -32,7 +32,7 @@ class JointValue(Protocol):
     ...
 
   def joint(self, params: Params, context: Any, encoded: jax.Array) -> jax.Array:
-    """Values [H, *b] of joint actions [*b, N, A]."""
+    """Values [H, *k, *b] of joint actions [*k, *b, N, A], any number per state."""
     ...
 
   def counterfactual(
@@ -90,9 +90,12 @@ class MixedValue(NamedTuple):
   def joint(self, params: Params, context: Any, encoded: jax.Array) -> jax.Array:
     del params
     utilities, weights = context
-    return _over_leading(monotonic_mix, utilities.ndim - 2)(
-      (utilities * encoded).sum(-1), weights
-    )
+    more = encoded.ndim - utilities.ndim + 1  # axes of *k
+    fn = _over_leading(monotonic_mix, utilities.ndim - 2)
+    for _ in range(more):  # inmost, so that a state's weights are read once
+      fn = jax.vmap(fn, (1, None), 1)
+    chosen = jnp.expand_dims(utilities, tuple(range(1, 1 + more))) * encoded
+    return fn(chosen.sum(-1), weights)
 
   def counterfactual(
     self, params: Params, context: Any, encoded: jax.Array, own: jax.Array

@@ -38,8 +38,15 @@ def greedy(
 def sample(
   logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], key: jax.Array
 ) -> Int[Array, "*b"]:
-  """Samples legal actions, each row on its own."""
-  return distribution(logits, legal).sample(seed=key).astype(jnp.int32)
+  """Samples legal actions, each row on its own.
+
+  By inversion: one random number per row, where a Gumbel maximum takes one per action,
+  which are most of the cost of drawing many joint actions.
+  """
+  below = jnp.cumsum(distribution(logits, legal).probs, -1)
+  # Below the last sum in spite of rounding, lest the last legal action be overshot.
+  u = jax.random.uniform(key, below.shape[:-1]) * below[..., -1] * (1 - 1e-6)
+  return (u[..., None] >= below).sum(-1).astype(jnp.int32)
 
 
 def log_prob(
@@ -53,9 +60,8 @@ def sample_straight_through(
   logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"], key: jax.Array
 ) -> Float[Array, "*b A"]:
   """One-hot samples with the probabilities' gradient (Bengio et al., 2013)."""
-  dist = distribution(logits, legal)
-  hard = jax.nn.one_hot(dist.sample(seed=key), logits.shape[-1])
-  probs = dist.probs
+  probs = jnp.asarray(distribution(logits, legal).probs)
+  hard = jax.nn.one_hot(sample(logits, legal, key), logits.shape[-1])
   return hard + probs - jax.lax.stop_gradient(probs)
 
 

@@ -181,7 +181,7 @@ class _TrainStep:
     counted = (jnp.arange(interval), draws.real)
     learner, metrics = jax.lax.scan(update, state.learner, counted)
     metrics = jax.tree.map(lambda x: x.mean(), metrics) | collected
-    metrics["learner/parameter_norm"] = optax.global_norm(learner.params)
+    metrics["learner/parameter_norm"] = _norm(learner.params)
     state = state._replace(learner=learner, step=state.step + interval)
     return state, mean_over_shards(metrics, self._axis)
 
@@ -276,6 +276,12 @@ class _TrainStep:
     real, imagined = (b._replace(real_share=()) for b in (real, imagined))
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
     return both._replace(real_share=shared)
+
+
+def _norm(params: Params) -> jax.Array:
+  """Of the parameters proper; a count beside them is none."""
+  leaves = jax.tree.leaves(params)
+  return optax.global_norm([x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)])
 
 
 def held_out(data: Dataset) -> jax.Array:

@@ -80,7 +80,7 @@ def test_solves_the_linear_quadratic_task(lq, temperature):
     behaviour_samples=5,
   )
   gains = problems.lq_gains(*_train(config, lq, 1_500)[:2])
-  np.testing.assert_allclose(gains, toys.lq_gain(), atol=0.15)
+  problems.assert_gains(gains, toys.lq_gain())
 
 
 class _Discrete:

@@ -86,7 +86,7 @@ def test_answers_the_data_in_the_linear_quadratic_task(lq, search_weight):
   )
   gains = problems.lq_gains(*_train(config, lq, 1_500))
   assert _answer_to_the_data() == pytest.approx(1.30, abs=0.01)
-  np.testing.assert_allclose(gains, _answer_to_the_data(), atol=0.2)
+  problems.assert_gains(gains, _answer_to_the_data())
 
 
 def _parts(config, loaded):

@@ -102,9 +102,9 @@ def test_losses_by_hand(game):
   assert float(metrics["learner/q"]) == pytest.approx(5.5 / 2)
   assert float(metrics["learner/q_target"]) == pytest.approx(7.4 / 2)
   assert float(metrics["learner/bellman_error"]) == pytest.approx(3.61 / 8, rel=1e-5)
-  # z = 2 / 2 (3 - 1), 1 / 2 (5 - 3) = 2, 1; w V / alpha = 1, 1.5; shifted by 2:
-  # (1 + e^-2 + e^-1 + 1.5 e^-2) / 2
-  assert float(metrics["learner/v_loss"]) == pytest.approx(0.8531088, rel=1e-5)
+  # z = 2 / 2 (3 - 1), 1 / 2 (5 - 3) = 2, 1; w V / alpha = 1, 1.5:
+  # (e^2 + 1 + e + 1.5) / 2
+  assert float(metrics["learner/v_loss"]) == pytest.approx(6.3036689, rel=1e-5)
   # (e^2 + e) / 2 times log 2
   assert float(metrics["learner/policy_weight"]) == pytest.approx(5.0536690, rel=1e-5)
   assert float(metrics["learner/policy_loss"]) == pytest.approx(3.5029364, rel=1e-5)
@@ -120,16 +120,23 @@ def test_every_loss_moves_its_own_networks_alone(game):
   np.testing.assert_allclose(grads["q"][0], [[-3.8, 0.0], [0.0, -7.6]], rtol=1e-5)
   np.testing.assert_allclose(grads["mixer"]["weight"][0], [-3.8, -7.6], rtol=1e-5)
   np.testing.assert_allclose(grads["mixer"]["bias"], [-3.8], rtol=1e-5)
-  # w / alpha e^-2 (1 - e^z) / 2: 0.0676676 (1 - e^2) and half of 0.0676676 (1 - e)
-  np.testing.assert_allclose(grads["v"][0, :, 0], [-0.4323324, -0.0581360], rtol=1e-5)
+  # w / alpha (1 - e^z) / 2: (1 - e^2) / 2 and (1 - e) / 4
+  np.testing.assert_allclose(grads["v"][0, :, 0], [-3.1945280, -0.4295705], rtol=1e-5)
   # -e^z / 2 (one-hot - 1/2): e^2 / 4 and e / 4
   expected = [[-1.8472640, 1.8472640], [0.6795705, -0.6795705]]
   np.testing.assert_allclose(grads["policy"][0], expected, rtol=1e-5)
 
 
+def test_the_published_loss_of_v_is_divided_by_its_largest_term(game):
+  """By e^2 with z = 2, 1: (1 + e^-2 + e^-1 + 1.5 e^-2) / 2."""
+  parts, batch = _known(game, shift_value_loss=True)
+  _, metrics = omiga.losses(parts, PARAMS, TARGET, batch)
+  assert float(metrics["learner/v_loss"]) == pytest.approx(0.8531088, rel=1e-5)
+
+
 @pytest.mark.parametrize(
   ("max_weight", "expected"),
-  [(100.0, 100.0), (None, 22026.466), (2.0, 2.0)],
+  [(100.0, 100.0), (1e5, 22026.466), (2.0, 2.0)],
   ids=["default", "published", "low"],
 )
 def test_the_largest_weight(game, max_weight, expected):
@@ -179,12 +186,13 @@ def test_policies_imitate_real_rows_and_values_learn_from_all(game, on):
     assert before[name] != after[name], name
 
 
-def test_padding_changes_nothing(game):
+@pytest.mark.parametrize("shift", [False, True])
+def test_padding_changes_nothing(game, shift):
   """Rows of weight 0 may hold anything, the largest z among them too."""
   batch = problems.draw_batch(game, 32, jax.random.key(1))
   weight = jnp.where(jnp.arange(32) < 16, 2.0, 0.0)  # mean 1
   batch = batch._replace(weight=weight)
-  measure = _measure(SMALL, game)
+  measure = _measure(dataclasses.replace(SMALL, shift_value_loss=shift), game)
   other = _other_actions(batch, slice(16, 32))
   t = other.transition
   t = t._replace(obs=t.obs.at[16:].multiply(jnp.linspace(-50, 50, 16)[:, None, None]))

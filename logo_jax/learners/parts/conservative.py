@@ -6,6 +6,7 @@ those of LOGO, AAMAS 2026, Section 4.4; `learners/macql.py` says how they are re
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -225,17 +226,19 @@ def _target(
   """Eq. 11 with termination: [*b], or [H, *b] if greedy; in scaled rewards."""
   config, t = parts.config, batch.transition
   context, next_target = parts.value.contexts(target["value"], t)
+  joint = functools.partial(parts.value.joint, target["value"])
+  num_actions = t.next_legal.shape[-1]
   if config.backup == "greedy":
     utilities, _ = jax.lax.stop_gradient(next_context)
     best = actions.greedy(utilities, t.next_legal)  # by each head, [H, *b, N]
-    encoded = actions.encode(best, t.next_legal.shape[-1])
+    heads_apart = jax.tree.map(lambda x: x[:, None], next_target)
+    next_q = jax.vmap(joint)(heads_apart, actions.encode(best, num_actions))[:, 0]
   else:
     _, outputs = _policy_outputs(parts, target, (context, next_target), t)
     head = backup.target_head(parts.policy.head, t, config.target_noise)
-    encoded = actions.encode(
-      head.sample(outputs, t.next_legal, key)[0], t.next_legal.shape[-1]
-    )
-  next_q = parts.value.joint(target["value"], next_target, encoded).min(0)
+    chosen, _ = head.sample(outputs, t.next_legal, key)
+    next_q = joint(next_target, actions.encode(chosen, num_actions))
+  next_q = next_q.min(0)
   return backup.returns(batch, next_q, config, parts.value_range)
 
 

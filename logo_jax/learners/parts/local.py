@@ -186,9 +186,9 @@ def _sampled_push_down(
     drawn.append(action)
     subtracted.append(jnp.exp(log_prob) if published else log_prob)
   samples, minus = jnp.concatenate(drawn), jnp.concatenate(subtracted)
-  q = jax.vmap(parts.value.values, (None, None, 0), -1)(params, context, samples)
+  q = parts.value.values(params, context, samples)  # [H, K, *b, N]
   push_down = jnp.vectorize(cql.logsumexp_push_down, signature="(k),(k)->()")
-  return push_down(q, jnp.moveaxis(minus, 0, -1))
+  return push_down(jnp.moveaxis(q, 1, -1), jnp.moveaxis(minus, 0, -1))
 
 
 def _target(parts: Parts, next_q: jax.Array, batch: Batch) -> jax.Array:
