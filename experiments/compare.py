@@ -55,7 +55,8 @@ def main(argv: list[str]) -> None:
       if outcome is None:
         return
       finished[preset] = outcome
-      models.setdefault(_model_key(presets.get(preset)), str(folder / preset))
+      source_dir = str((folder / preset).absolute())
+      models.setdefault(_model_key(presets.get(preset)), source_dir)
       _report(name, folder, finished)
     print(f"{name}\n{tables.text_table(_rows(finished))}")
     print(f"everything is in {folder}/")
@@ -63,6 +64,8 @@ def main(argv: list[str]) -> None:
 
 def _refuse_early(values: config.ExperimentConfig) -> None:
   """Raises what can be known to be wrong before anything is trained."""
+  if _UPDATES.value % 500:
+    raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
   compose.check_budget(values)
   spec = source.spec(values.dataset)
   if spec is not None:
@@ -86,6 +89,9 @@ def _config(
   fit_updates = _FIT_UPDATES.value or values.fit.updates
   interval = _UPDATES.value // 2
   shared = models.get(_model_key(values), "") if values.model else ""
+  path = _folder(dataset) / preset
+  if (path / "config.json").exists():  # what it was started with, in whatever order
+    shared = runs.read_config(path).get("model_run", "")
   return dataclasses.replace(
     values,
     dataset=dataset,

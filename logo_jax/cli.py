@@ -59,7 +59,10 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def _describe(error: Exception) -> str:
-  return " ".join(str(error).split())
+  text = " ".join(str(error).split())
+  if "Traceback (most recent call last)" in text:  # ml_collections: of a config file
+    text = text.rsplit("Error: ", 1)[-1]
+  return text
 
 
 def _raised_here(traceback: types.TracebackType | None) -> bool:
@@ -130,4 +133,12 @@ def experiment_config(values: ml_collections.ConfigDict) -> Any:
   """
   from logo_jax import config
 
-  return config.from_dict(values.to_dict())
+  return config.from_dict(_without_none_words(values.to_dict()))
+
+
+def _without_none_words(values: dict[str, Any]) -> dict[str, Any]:
+  """What flags say as "None" in place of one of several words."""
+  plain = {k: None if v == "None" else v for k, v in values.items()}
+  return {
+    k: _without_none_words(v) if isinstance(v, dict) else v for k, v in plain.items()
+  }

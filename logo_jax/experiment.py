@@ -56,7 +56,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]
   }
-  _check_model_run(config.model_run, stored_config)
+  _check_model_run(config.model_run, stored_config, run_dir)
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
     if folder.finished():
       say(f"{folder.path} is finished; nothing is trained again")
@@ -87,7 +87,7 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
   if spec is not None:
     compose.check_components(config, spec)
     compose.check_batch_sizes(config, config.num_transitions)
-  _check_model_run(config.model_run, config_lib.to_dict(config))
+  _check_model_run(config.model_run, config_lib.to_dict(config), run_dir)
   RunFolder.check(run_dir, config_lib.to_dict(config))
 
 
@@ -184,9 +184,11 @@ def restore(
 _FIT_FIELDS = ("model", "fit", "seed", "num_seeds", "data_parallel", "dataset_hash")
 
 
-def _check_model_run(model_run: str, config: dict[str, Any]) -> None:
+def _check_model_run(
+  model_run: str, config: dict[str, Any], run_dir: str | os.PathLike[str]
+) -> None:
   """Refuses to take over a world model that this run would not have fitted."""
-  if not model_run:
+  if not model_run or _has_model(run_dir):  # taken over already
     return
   if config["model"] is None:
     raise ValueError(f"model_run: {model_run!r} is of no use, for model is None")
@@ -196,8 +198,13 @@ def _check_model_run(model_run: str, config: dict[str, Any]) -> None:
       raise ValueError(
         f"model_run: {model_run} has {name} {stored[name]}, this run {config[name]}"
       )
-  if not any((pathlib.Path(model_run) / "checkpoints" / "model").glob("[0-9]*")):
+  if not _has_model(model_run):
     raise ValueError(f"model_run: {model_run} holds no fitted world model yet")
+
+
+def _has_model(run_dir: str | os.PathLike[str]) -> bool:
+  folder = pathlib.Path(run_dir) / "checkpoints" / "model"
+  return folder.exists() and any(path.name.isdigit() for path in folder.iterdir())
 
 
 def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ def check(section: str, config: Any, **ranges: str) -> None:
     section: prefix of the fields' names in the message, for example "learner."; may be
       empty.
     config: a dataclass instance.
-    **ranges: field to range: "(0", above 0; "[0", 0 or more; "[1", 1 or more; "(0,1)",
-      "(0,1]" or "[0,1]", between 0 and 1 without or with the ends.
+    **ranges: field to range: "(0", above 0; "[0", 0 or more; "[1", "[2", that or more;
+      "(0,1)", "(0,1]" or "[0,1]", between 0 and 1 without or with the ends.
 
   Raises:
     ValueError: naming the first such field, its value and what is allowed.
@@ -26,6 +26,7 @@ _WORDS = {
   "(0": "above 0",
   "[0": "0 or more",
   "[1": "at least 1",
+  "[2": "at least 2",
   "(0,1)": "between 0 and 1",
   "(0,1]": "above 0 and at most 1",
   "[0,1]": "at least 0 and at most 1",

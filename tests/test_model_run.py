@@ -75,6 +75,17 @@ def test_equals_a_run_that_fits_its_own(folder):
     np.testing.assert_array_equal(x, y)
 
 
+def test_the_other_run_is_needed_once(folder):
+  """A run that has taken the model over holds a copy of it."""
+  config = _config(folder, model_run=str(folder / "first"), seed=0)
+  experiment.run(config, folder / "third")
+  (folder / "first").rename(folder / "elsewhere")
+  try:
+    assert experiment.run(config, folder / "third") is not None
+  finally:
+    (folder / "elsewhere").rename(folder / "first")
+
+
 @pytest.mark.parametrize(
   ("changes", "message"),
   [

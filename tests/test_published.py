@@ -35,8 +35,12 @@ def test_every_entry_is_a_valid_experiment(name):
 
 @pytest.mark.parametrize(("dataset", "weight", "temperature"), CFCQL)
 def test_cfcql_on_smac(dataset, weight, temperature):
-  learner = published.get("cfcql", f"smax/{dataset}").learner.config
+  config = published.get("cfcql", f"smax/{dataset}")
+  learner = config.learner.config
   assert (learner.cql_weight, learner.temperature) == (weight, temperature)
+  # The behaviour model is learned first, as long as the values, and kept.
+  learned = config.total_updates // 2 if temperature else 0
+  assert learner.behaviour_pretrain == learner.behaviour_updates == learned
   slow = dataset.startswith("6h_vs_8z")
   assert learner.td_lambda == (0.3 if slow else 0.6)
 
@@ -53,3 +57,11 @@ def test_what_nobody_published_is_refused():
     published.get("cfcql", "mamujoco/hopper-3x1/medium")
   with pytest.raises(ValueError, match="no values for 'mpc'"):
     published.get("mpc", "smax/2s3z/medium")
+
+
+def test_alpha_of_halfcheetah_is_beside_a_bellman_error_that_is_not_halved():
+  config = published.get("cfcql", "mamujoco/halfcheetah-6x1/expert")
+  assert config.learner.config.cql_weight == 1.7 / 2
+  config = published.get("omar", "mamujoco/halfcheetah-6x1/expert")
+  assert config.learner.config.cql_weight == 5.0  # omar does not halve it either
+  assert config.total_updates == 100_000

@@ -6,7 +6,7 @@ Example: --config=experiments/configs/published.py:cfcql/smax/2s3z/medium
 from logo_jax import cli, published
 
 
-def get_config(which: str):
+def get_config(which: str = ""):
   """The values of <system>/<suite>/<scenario>/<quality>, as flags can override them."""
   name, _, dataset = which.partition("/")
   return cli.as_flags(published.get(name, dataset))

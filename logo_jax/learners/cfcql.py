@@ -23,8 +23,9 @@ most. No gradient flows into lambda.
 The published continuous code differs where we do not follow. It exchanges the
 log-densities of its samples of current and next observations; beside the latter the
 others' actions come from the next row of the file, be it another episode's; and the
-others' actions are jittered by 1e-5. The discrete code takes a temperature of 100 for
-the arg max; a softmax at 100 is all but that.
+others' actions are jittered by 1e-5; and where it has a temperature it gives those who
+stray furthest the least weight (a soft minimum), not the most. The discrete code takes a
+temperature of 100 for the arg max; a softmax at 100 is all but that.
 
 The published code learns beta beforehand, for about as many updates as the learner, and
 keeps it: `behaviour_pretrain` = `behaviour_updates` = that number, which counts among
@@ -149,8 +150,8 @@ def counterfactual_penalty(parts: Parts, context: LearnerContext) -> Penalty:
     )
     share = weigh(jnp.where(known, kl, 0.0))
     metrics = {
-      "learner/behaviour_kl": kl.mean(),
-      "learner/largest_share": share.max(-1).mean(),
+      "learner/behaviour_kl": jnp.mean(view.weight * kl.mean(-1)),
+      "learner/largest_share": jnp.mean(view.weight * share.max(-1)),
     }
     return (share * soft_max).sum(-1), metrics
 

@@ -258,8 +258,7 @@ def _check(config: Any, action_kind: str) -> Any:
     cql_weight="[0",
     search_weight="[0,1]",
     search_iterations="[1",
-    search_samples="[2",
-    search_elites="[2",
+    search_samples="[1",
     num_samples="[1",
     action_penalty="[0",
     action_noise="(0",
@@ -270,6 +269,9 @@ def _check(config: Any, action_kind: str) -> Any:
     target_rate="(0,1]",
     target_period="[1",
   )
+  if config.search_update == "softmax":
+    return config
+  ranges.check("learner.", config, search_elites="[2")
   if config.search_elites > config.search_samples:
     raise ValueError(
       f"learner.search_elites: must be at most learner.search_samples="

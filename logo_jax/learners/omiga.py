@@ -16,12 +16,11 @@ Local values are means over what the others did in the data: with a small alpha 
 answer the data, not each other, and may all do what one of them had left to do.
 
 Q, V and the mixer have targets, the policy has none. z reads the target Q and mixer but
-the current V, and is clipped to +-10, beyond which V sees the slope of w_i V_i alone:
-"learner/clipped" is the share of such z and should be about 0; if not, alpha is too
-small for the unit of the values.
+the current V, and is clipped to +-10: "learner/clipped" is the share of such z and
+should be about 0; if not, alpha is too small for the unit of the values.
 
 With imagined data, Q and V learn from the whole batch: imagined actions are the
-policy's own, hence in its sample, too. The policy imitates real rows alone. Weighted
+policy's own, hence in its sample. The policy imitates real rows alone. Weighted
 imitation of its own imagined actions would regularise it towards itself: at each update
 it could move on from where it is, and the bound on its distance from the data, which is
 what the method is about, would be lost (`policy_on="batch"` does it).
@@ -261,9 +260,8 @@ def _q_loss(
 
 def _v_loss(config: Any, z: jax.Array, v: jax.Array, batch: Batch) -> jax.Array:
   """The soft maximum's loss."""
-  counted = jnp.where(batch.weight[..., None] > 0, z, -_LIMIT)
-  shift = config.shift_value_loss
-  z_max = jnp.maximum(-1.0, counted.max()) if shift else jnp.zeros(())
+  counted = jnp.where(batch.weight[..., None] > 0, z, -_LIMIT).max()
+  z_max = jnp.maximum(-1.0, counted) if config.shift_value_loss else jnp.zeros(())
   each = expectile.implicit_value_loss(z, v, z_max)
   return jnp.mean(batch.weight * each.mean(-1))
 

@@ -177,6 +177,11 @@ def check_window(config: ExperimentConfig, window: int) -> None:
     ValueError: naming the field.
   """
   shares = batch_shares(config)
+  if shares[0] < 1:
+    raise ValueError(
+      f"real_share: {config.real_share} leaves a device no real transition among "
+      f"{sum(shares)}"
+    )
   if any(share % window for share in shares):
     real, imagined = shares
     raise ValueError(

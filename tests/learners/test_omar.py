@@ -294,11 +294,18 @@ def test_padding_changes_nothing(game):
     ({"td_lambda": 0.5}, "learner.window"),
     ({"search_weight": 1.5}, "learner.search_weight"),
     ({"search_elites": 30}, "learner.search_elites"),
+    ({"search_elites": 1}, "learner.search_elites: must be at least 2"),
+    ({"search_samples": 0}, "learner.search_samples: must be at least 1"),
   ],
 )
 def test_what_cannot_work_is_refused(lq, changes, field):
   with pytest.raises(ValueError, match=field):
     omar.make(dataclasses.replace(SMALL, **changes), problems.context(lq))
+
+
+def test_a_soft_search_needs_no_elites(lq):
+  few = dataclasses.replace(SMALL, search_update="softmax", search_samples=3)
+  omar.make(few, problems.context(lq))
 
 
 def test_densities_are_of_continuous_actions_only(game):

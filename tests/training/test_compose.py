@@ -119,6 +119,12 @@ def test_budgets_that_cannot_work(change, message):
     compose.check_budget(dataclasses.replace(presets.get("logo"), **change))
 
 
+def test_a_share_without_any_real_row_is_refused(loaded):
+  config = dataclasses.replace(presets.get("logo"), real_share=0.003)
+  with pytest.raises(ValueError, match="real_share: 0.003 leaves a device no real"):
+    compose.check_components(config, loaded.spec)
+
+
 def test_batches_larger_than_the_dataset():
   with pytest.raises(ValueError, match="batch_size: 128 is larger than the dataset"):
     compose.check_batch_sizes(presets.get("logo"), 100)

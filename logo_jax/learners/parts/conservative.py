@@ -38,6 +38,7 @@ class View(NamedTuple):
   context: Any  # of the value, at the current state
   outputs: jax.Array  # of the policy, at the current observations
   next_outputs: jax.Array
+  weight: jax.Array | float = 1.0  # of rows, for metrics
 
 
 class Penalty(NamedTuple):
@@ -162,7 +163,7 @@ def losses(
   encoded = actions.encode(t.action, t.legal.shape[-1])
   outputs, next_outputs = _policy_outputs(parts, params, contexts, t)
   fixed, next_fixed = jax.lax.stop_gradient((outputs, next_outputs))
-  view = View(t, encoded, params["value"], contexts[0], fixed, next_fixed)
+  view = View(t, encoded, params["value"], contexts[0], fixed, next_fixed, batch.weight)
   down, down_metrics = penalty.down(penalty_params, view, k_down)
   data_q = parts.value.joint(params["value"], contexts[0], encoded)  # [H, *b]
   target_q = _target(parts, target, contexts[1], batch, k_target)
@@ -223,7 +224,7 @@ def _target(
   batch: Batch,
   key: jax.Array,
 ) -> jax.Array:
-  """Eq. 11 with termination: [*b], or [H, *b] if greedy; in scaled rewards."""
+  """Eq. 11 with termination: [*b], in scaled rewards."""
   config, t = parts.config, batch.transition
   context, next_target = parts.value.contexts(target["value"], t)
   joint = functools.partial(parts.value.joint, target["value"])

@@ -15,7 +15,8 @@ class Config:
   learning_rate: float = 3e-4  # Adam, of value and policy; Table 8 has 1e-3
   discount: float = 0.99  # gamma, per step
   # alpha of Eq. 10; None: 10 if actions are discrete (below 4 values inflate;
-  # measured), 1 if continuous (published code of CFCQL, medium data).
+  # measured), 1 if continuous (published code of CFCQL, medium data: 1 as well, but
+  # beside a squared error that is not halved, which is 0.5 here).
   cql_weight: float | None = None
   push_down_on: Literal["batch", "real"] = "real"
   push_up_on: Literal["real", "batch"] = "real"
