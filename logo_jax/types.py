@@ -145,9 +145,9 @@ class Dataset(NamedTuple):
 class Batch(NamedTuple):
   """Transitions to learn from.
 
-  The axes `*b` are `[B]`, or `[B, T]` for windows of T consecutive steps; a window that
-  runs beyond the end of its episode, or of an imagined rollout, has weight 0 there.
-  `weight` has (for windows: expected) mean 1 over the global batch, 0 marks padding: a
+  The axes `*b` are `[B]`, or `[B, T]` for windows of T consecutive steps. One that its
+  episode, or imagined rollout, cuts to n steps has weight 0 after them, and T / n times
+  the usual weight before. `weight` has mean 1 over the global batch, 0 marks padding: a
   loss is `mean(weight * x)` on every device and averaging over devices is exact.
   """
 

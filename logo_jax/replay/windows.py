@@ -1,27 +1,40 @@
 """Windows: consecutive steps of one episode, or of one imagined rollout.
 
-A window of T steps is T + 1 rows, from one to the next of which its transitions lead.
-Where the episode ends earlier, the row of its final observation is repeated: these
+A window is drawn by one of its steps, the anchor, and by the place of the anchor in it,
+which is uniform among T. The T steps around the anchor are cut to its episode on both
+sides; each of the n >= 1 that are left weighs T / n. A step belongs to T such windows,
+and one of n steps has n anchors by which it can be drawn: so where anchors are uniform
+all steps of all episodes weigh alike, the first and the last ones too, and the mean
+weight of every window is 1. Where anchors are drawn by confidence, a window is drawn in
+proportion to the sum of its steps' confidences, and each step counts 1 / n of it.
+
+A window is stored as T + 1 rows, from one to the next of which its transitions lead.
+After its last step the row of the observation to which that leads is repeated: these
 steps do not count. So the rows themselves say which steps do, none of them lies outside
 the dataset, and an observation is always followed by the next one of its episode.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
-import numpy as np
 
-from logo_jax.replay.sampling import BlockWeights
+
+class Runs(NamedTuple):
+  """Of each row, the run of valid rows around it."""
+
+  first: Int[Array, " R"]
+  end: Int[Array, " R"]  # the row after its last one
 
 
 def draw(
   starts: Int[Array, " N"], num: int, length: int, key: jax.Array
 ) -> Int[Array, "W T1"]:
-  """Draws windows of recorded rows, with replacement.
+  """Draws windows of recorded rows, with replacement; all steps are as likely.
 
   Args:
-    starts: all rows that start a transition, in order; the first step is drawn
-      uniformly from them.
+    starts: all rows that start a transition, in order.
     num: W windows.
     length: T steps.
     key: randomness.
@@ -29,29 +42,67 @@ def draw(
   Returns:
     Rows [W, T + 1].
   """
-  at = jax.random.randint(key, (num,), 0, starts.shape[0])
-  ahead = at[:, None] + jnp.arange(length)
-  inside = ahead < starts.shape[0]
-  # A final observation starts nothing: after it the table is ahead of the rows.
-  follows = starts[jnp.where(inside, ahead, 0)] == starts[at, None] + jnp.arange(length)
-  return extend(starts[at], (inside & follows).sum(-1), length)
+  k_anchor, k_place = jax.random.split(key)
+  anchor = jax.random.randint(k_anchor, (num,), 0, starts.shape[0])
+  return in_episodes(starts, anchor, draw_places(num, length, k_place), length)
 
 
-def extend(
-  first: Int[Array, "*b"], left: Int[Array, "*b"], length: int
-) -> Int[Array, "*b T1"]:
-  """The rows of windows.
+def draw_places(num: int, length: int, key: jax.Array) -> Int[Array, " W"]:
+  """Places of anchors in their windows of `length` steps."""
+  return jax.random.randint(key, (num,), 0, length)
+
+
+def in_episodes(
+  starts: Int[Array, " N"],
+  anchor: Int[Array, " W"],
+  place: Int[Array, " W"],
+  length: int,
+) -> Int[Array, "W T1"]:
+  """Windows of recorded rows.
 
   Args:
-    first: row of the first step.
-    left: transitions from there to the end of the episode or rollout.
+    starts: all rows that start a transition, in order.
+    anchor: indices into `starts`.
+    place: of the anchors in their windows, from 0 to T - 1.
     length: T steps.
 
   Returns:
-    Rows [*b, T + 1].
+    Rows [W, T + 1].
   """
-  steps = jnp.arange(length + 1, dtype=jnp.int32)
-  return first[..., None] + jnp.minimum(steps, left[..., None])
+  ahead = jnp.arange(length) - place[:, None]
+  at = anchor[:, None] + ahead
+  inside = (at >= 0) & (at < starts.shape[0])
+  row = starts[anchor]
+  # A final observation starts nothing: beyond it the table is ahead of the rows.
+  inside &= starts[jnp.where(inside, at, 0)] == row[:, None] + ahead
+  return _pack(row - (inside & (ahead < 0)).sum(-1), inside.sum(-1), length)
+
+
+def in_runs(
+  runs: Runs, anchor: Int[Array, " W"], place: Int[Array, " W"], length: int
+) -> Int[Array, "W T1"]:
+  """Windows of imagined rows.
+
+  Args:
+    runs: from `runs_of`.
+    anchor: valid rows.
+    place: of the anchors in their windows, from 0 to T - 1.
+    length: T steps.
+
+  Returns:
+    Rows [W, T + 1].
+  """
+  begin = anchor - place
+  first = jnp.maximum(begin, runs.first[anchor])
+  return _pack(first, jnp.minimum(begin + length, runs.end[anchor]) - first, length)
+
+
+def runs_of(valid: Bool[Array, " R"]) -> Runs:
+  """The runs of valid rows; an invalid row has an empty one."""
+  rows = jnp.arange(valid.shape[0], dtype=jnp.int32)
+  first = jax.lax.cummax(jnp.where(valid, 0, rows + 1))
+  end = jax.lax.cummin(jnp.where(valid, valid.shape[0], rows), reverse=True)
+  return Runs(jnp.minimum(first, rows), end)
 
 
 def counts(index: Int[Array, "*b T1"]) -> Bool[Array, "*b T"]:
@@ -59,42 +110,17 @@ def counts(index: Int[Array, "*b T1"]) -> Bool[Array, "*b T"]:
   return index[..., 1:] > index[..., :-1]
 
 
-def left_in_run(valid: Bool[Array, " R"]) -> Int[Array, " R"]:
-  """Length of the run of valid rows that starts at each row; 0 where invalid."""
-  rows = jnp.arange(valid.shape[0], dtype=jnp.int32)
-  ends = jnp.where(valid, valid.shape[0], rows)
-  return jax.lax.cummin(ends, reverse=True) - rows
+def weights(index: Int[Array, "*b T1"]) -> Float[Array, "*b T"]:
+  """T / n for the n steps of a window that count, 0 for the others."""
+  inside = counts(index)
+  # None counts where there was nothing to draw.
+  num = jnp.maximum(inside.sum(-1, keepdims=True), 1)
+  return inside * (inside.shape[-1] / num)
 
 
-def share_of_starts(starts: np.ndarray, length: int) -> float:
-  """Expected share of steps that count, in windows of `draw`; exact.
-
-  Args:
-    starts: all rows that start a transition, in order.
-    length: T steps.
-  """
-  ends = np.flatnonzero(np.diff(starts) != 1)
-  episodes = np.diff(np.concatenate([[-1], ends, [len(starts) - 1]]))
-  # Windows that start in the last steps of an episode have 1, 2, ... steps.
-  short = np.minimum(episodes, length).astype(np.int64)
-  steps = short * (short + 1) // 2 + (episodes - short) * length
-  return int(steps.sum()) / (len(starts) * length)
-
-
-def share_of_blocks(
-  blocks: BlockWeights, left: Int[Array, " R"], length: int
-) -> Float[Array, ""]:
-  """Expected share of steps that count, where first rows are drawn from `blocks`.
-
-  Args:
-    blocks: weights of R rows.
-    left: of each row, from `left_in_run`.
-    length: T steps.
-  """
-  num_padded = blocks.weights.size - left.shape[0]
-  steps = jnp.pad(jnp.minimum(left, length), (0, num_padded)).astype(jnp.float32)
-  steps = (blocks.weights * steps.reshape(blocks.weights.shape)).sum(-1)
-  # The largest weight is 1, and a row that is drawn counts itself: the limits change
-  # something only where there is nothing to draw.
-  share = steps.sum() / jnp.maximum(blocks.sums.sum(), 1.0) / length
-  return jnp.maximum(share, 1 / length)
+def _pack(
+  first: Int[Array, " W"], num: Int[Array, " W"], length: int
+) -> Int[Array, "W T1"]:
+  """Rows of windows of `num` steps from row `first`, the last row repeated."""
+  steps = jnp.arange(length + 1, dtype=jnp.int32)
+  return first[:, None] + jnp.minimum(steps, num[:, None])

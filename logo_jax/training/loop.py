@@ -99,7 +99,7 @@ def train(
   """
   config, mesh = session.config, session.mesh
   axis = parallel.batch_axis(mesh)
-  steps = make_train(session.system, config, axis, session.data.starts)
+  steps = make_train(session.system, config, axis)
   keys = seed_keys(config, _TRAIN_KEY)
   state = init_train(steps, mesh, keys, model_params, session.data)
   chunk = parallel.map_chunk(steps.chunk, mesh, state, stream.on_host(session.data))
@@ -138,7 +138,7 @@ def train_state(
   config: ExperimentConfig, system: System, mesh: Mesh, data: Dataset
 ) -> TrainState:
   """Shapes, dtypes and layout of the state that `train` checkpoints."""
-  steps = make_train(system, config, parallel.batch_axis(mesh), data.starts)
+  steps = make_train(system, config, parallel.batch_axis(mesh))
   keys = seed_keys(config, _TRAIN_KEY)
   model_params = ()
   if system.imagination is not None:

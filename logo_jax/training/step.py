@@ -77,14 +77,11 @@ class _Source(NamedTuple):
   ring: Ring
   blocks: BlockWeights
   mass: jax.Array  # weight of drawn rows; this device's relative to the others'
-  left: jax.Array | tuple[()]  # of each row, steps to its rollout's end; for windows
+  runs: windows.Runs | tuple[()]  # rollouts' rows, where windows are learned from
 
 
 def make_train(
-  system: System,
-  config: ExperimentConfig,
-  axis_name: str | None = None,
-  starts: jax.Array | None = None,
+  system: System, config: ExperimentConfig, axis_name: str | None = None
 ) -> Train:
   """Builds the functions that train one run.
 
@@ -92,23 +89,16 @@ def make_train(
     system: its components.
     config: budget, horizon and mixing.
     axis_name: mapped axis over the `config.data_parallel` devices that share a batch.
-    starts: of the dataset, see `types.Dataset`; needed for a learner's windows.
 
   Returns:
     Pure functions; donate the state.
   """
-  step = _TrainStep(system, config, axis_name, starts)
+  step = _TrainStep(system, config, axis_name)
   return Train(step.init, step.chunk, step.draw, held_out)
 
 
 class _TrainStep:
-  def __init__(
-    self,
-    system: System,
-    config: ExperimentConfig,
-    axis_name: str | None,
-    starts: jax.Array | None,
-  ):
+  def __init__(self, system: System, config: ExperimentConfig, axis_name: str | None):
     self._learner, self._imagination = system
     self._config = config
     self._axis = axis_name
@@ -120,9 +110,6 @@ class _TrainStep:
     self._window = window = self._learner.window
     self._num_real, self._num_imagined = num_real // window, num_imagined // window
     self._num_starts = config.num_starts // config.data_parallel
-    if window > 1:
-      assert starts is not None
-      self._share_inside = windows.share_of_starts(np.asarray(starts), window)
 
   def init(
     self, key: jax.Array, model_params: Params, data: Dataset | Feed
@@ -213,11 +200,8 @@ class _TrainStep:
     valid = ring.content.valid
     log_weight = jnp.where(valid, weighting.log_weight(u), -jnp.inf)
     blocks = sampling.block_weights(log_weight)
-    mass, left = relative_mass(jax.nn.logsumexp(log_weight), self._axis), ()
-    if self._window > 1:
-      left = windows.left_in_run(valid)
-      share = windows.share_of_blocks(blocks, left, self._window)
-      mass = mass / mean_over_shards(mass * share, self._axis)
+    mass = relative_mass(jax.nn.logsumexp(log_weight), self._axis)
+    runs = windows.runs_of(valid) if self._window > 1 else ()
     num = jnp.maximum(valid.sum(), 1)
     # At the floor, P_u = 0; nothing is clipped where all weigh the same.
     clipped = valid & (log_weight <= 0) & (log_weight < log_weight.max())
@@ -228,32 +212,37 @@ class _TrainStep:
       # Times the devices: metrics are means over them, but each has rows of its own.
       "imagination/rows": num * float(self._config.data_parallel),
     }
-    return state._replace(ring=ring), _Source(ring, blocks, mass, left), metrics
+    return state._replace(ring=ring), _Source(ring, blocks, mass, runs), metrics
 
   # Phase 3.
 
   def _real(self, rows: Rows, index: jax.Array) -> Batch:
-    """The real part of a batch, drawn uniformly."""
+    """The real part of a batch, in which all steps of the dataset weigh alike."""
     share = self._real_share
     if self._window == 1:
       return _batch(transitions(rows, index), 1.0, True, share)
-    weight = windows.counts(index) / self._share_inside
-    return _batch(window_transitions(rows, index), weight, True, share)
+    t = window_transitions(rows, index)
+    return _batch(t, windows.weights(index), True, share)
 
   def _imagined(
     self, source: _Source, uncertainty_params: Params, key: jax.Array
   ) -> Batch:
-    """The imagined part, drawn by weight; windows go on from the rows drawn."""
+    """The imagined part, drawn by weight; windows lie around the rows drawn."""
     assert self._imagination is not None
     _, uncertainty, weighting = self._imagination
     content, weight = source.ring.content, source.mass
-    index = sampling.sample(source.blocks, self._num_imagined, key)
-    if self._window == 1:
+    num, length = self._num_imagined, self._window
+    if length == 1:
+      index = sampling.sample(source.blocks, num, key)
       t = transitions(content.rows, index)
     else:
-      index = windows.extend(index, source.left[index], self._window)
+      assert isinstance(source.runs, windows.Runs)
+      k_anchor, k_place = jax.random.split(key)
+      anchor = sampling.sample(source.blocks, num, k_anchor)
+      place = windows.draw_places(num, length, k_place)
+      index = windows.in_runs(source.runs, anchor, place, length)
       t = window_transitions(content.rows, index)
-      weight = weight * windows.counts(index)
+      weight = weight * windows.weights(index)
       index = index[..., :-1]
     u = uncertainty.calibrate(uncertainty_params, content.score[index])
     return _batch(weighting.on_sample(t, u), weight, False, self._real_share)

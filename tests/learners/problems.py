@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.data.dataset import (
+  LoadedDataset,
+  draw_starts,
+  transitions,
+  window_transitions,
+)
+from logo_jax.replay import windows
 from logo_jax.types import Batch, Learner, LearnerContext, LearnerState
 from tests import toys
 
@@ -15,19 +21,14 @@ def context(loaded: LoadedDataset, optimizer=optax.adam) -> LearnerContext:
 
 
 def draw_batch(loaded: LoadedDataset, size: int, key, window: int = 1) -> Batch:
-  """Real rows; windows end with the episode."""
-  starts = loaded.data.starts
-  first = starts[jax.random.randint(key, (size,), 0, starts.shape[0])]
+  """Real rows, or windows of them."""
+  rows, starts = loaded.data.rows, loaded.data.starts
   if window == 1:
-    t = transitions(loaded.data.rows, first)
-    return Batch(t, jnp.ones(size), jnp.ones(size, bool), jnp.float32(1))
-  num_rows = loaded.data.rows.reward.shape[0]
-  is_start = jnp.zeros(num_rows, bool).at[starts].set(True)
-  index = jnp.minimum(first[:, None] + jnp.arange(window), num_rows - 2)
-  valid = jnp.cumprod(is_start[index], -1).astype(jnp.float32)
-  t = transitions(loaded.data.rows, index)
-  shape = (size, window)
-  return Batch(t, valid / valid.mean(), jnp.ones(shape, bool), jnp.float32(1))
+    t, weight = transitions(rows, draw_starts(starts, size, key)), jnp.ones(size)
+  else:
+    index = windows.draw(starts, size, window, key)
+    t, weight = window_transitions(rows, index), windows.weights(index)
+  return Batch(t, weight, jnp.ones(weight.shape, bool), jnp.float32(1))
 
 
 def train(

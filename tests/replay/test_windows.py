@@ -5,80 +5,101 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.data.dataset import draw_starts
-from logo_jax.replay import sampling, windows
+from logo_jax.replay import windows
 
 # Episodes of 2, 1, 3 and 1 transitions, each followed by its final observation.
 STARTS = np.array([0, 1, 3, 5, 6, 7, 9], np.int32)
-LEFT = np.array([2, 1, 1, 3, 2, 1, 1])
+EPISODE = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3])  # of each row
+VALID = np.isin(np.arange(11), STARTS)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 5])
-def test_windows_end_with_their_episode(length):
-  index = windows.draw(jnp.asarray(STARTS), 300, length, jax.random.key(0))
-  assert index.shape == (300, length + 1) and index.dtype == jnp.int32
-  index, left = np.asarray(index), dict(zip(STARTS, LEFT, strict=True))
-  assert set(index[:, 0]) == set(STARTS)
-  for rows in index:
-    # Row after row, as far as the final observation and no further.
-    steps = np.minimum(np.arange(length + 1), left[rows[0]])
-    np.testing.assert_array_equal(rows, rows[0] + steps)
-  counts = np.asarray(windows.counts(index))
-  expected = np.arange(length) < np.array([left[i] for i in index[:, 0]])[:, None]
-  np.testing.assert_array_equal(counts, expected)
+def _recorded(anchor, place, length):
+  return windows.in_episodes(jnp.asarray(STARTS), anchor, place, length)
 
 
-def test_one_step_is_drawn_like_single_transitions():
-  starts = jnp.asarray(STARTS)
-  index = windows.draw(starts, 50, 1, jax.random.key(1))
-  single = draw_starts(starts, 50, jax.random.key(1))
-  np.testing.assert_array_equal(index[:, 0], single)
+def _imagined(anchor, place, length):
+  runs = windows.runs_of(jnp.asarray(VALID))
+  return windows.in_runs(runs, jnp.asarray(STARTS)[anchor], place, length)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 5])
-def test_the_expected_weight_is_one(length):
-  """By enumeration of all starts, with weights of zero or one over the share."""
-  share = windows.share_of_starts(STARTS, length)
-  index = windows.extend(jnp.asarray(STARTS), jnp.asarray(LEFT), length)
-  counted = int(windows.counts(index).sum())
-  assert counted == np.minimum(LEFT, length).sum()
-  assert counted / share == pytest.approx(len(STARTS) * length, rel=1e-12)
+BOTH = pytest.mark.parametrize("cut", [_recorded, _imagined])
+LENGTHS = pytest.mark.parametrize("length", [1, 2, 3, 5])
 
 
-def test_share_of_long_datasets_is_exact():
-  """Ten thousand episodes of 200 steps, windows of 20."""
-  rows = np.arange(10_000 * 201, dtype=np.int32)
-  starts = rows[rows % 201 != 200]
-  expected = (20 * 181 + 19 * 20 // 2) / (200 * 20)
-  assert windows.share_of_starts(starts, 20) == expected
+def _all_windows(cut, length):
+  """For every anchor in every place: the anchor's row, its place and the window."""
+  anchor, place = np.divmod(np.arange(len(STARTS) * length, dtype=np.int32), length)
+  index = cut(jnp.asarray(anchor), jnp.asarray(place), length)
+  assert index.shape == (len(anchor), length + 1) and index.dtype == jnp.int32
+  return STARTS[anchor], place, np.asarray(index)
+
+
+@BOTH
+@LENGTHS
+def test_windows_are_cut_to_their_episode_on_both_sides(cut, length):
+  for row, place, index in zip(*_all_windows(cut, length), strict=True):
+    around = np.arange(row - place, row - place + length)
+    around = around[(around >= 0) & (around < 11)]
+    steps = around[(EPISODE[around] == EPISODE[row]) & VALID[around]]
+    assert row in steps
+    # Packed to the front; then what the last step leads to, and no more.
+    expected = np.full(length + 1, steps[-1] + 1)
+    expected[: len(steps)] = steps
+    np.testing.assert_array_equal(index, expected)
+    expected = np.arange(length) < len(steps)
+    np.testing.assert_array_equal(windows.counts(jnp.asarray(index)), expected)
+
+
+@BOTH
+@LENGTHS
+def test_all_steps_weigh_alike(cut, length):
+  """By enumeration of all draws, each of which is as likely as any other."""
+  _, _, index = _all_windows(cut, length)
+  weight = np.asarray(windows.weights(jnp.asarray(index)), np.float64)
+  assert ((weight > 0) == windows.counts(jnp.asarray(index))).all()
+  np.testing.assert_allclose(weight.mean(-1), 1.0, rtol=1e-6)
+  total = np.bincount(index[:, :-1].ravel(), weight.ravel(), 11)
+  np.testing.assert_allclose(total[STARTS], length**2, rtol=1e-6)
+  assert (total[~VALID] == 0).all()
+
+
+@LENGTHS
+def test_draws_are_uniform(length):
+  num = 20_000
+  index = windows.draw(jnp.asarray(STARTS), num, length, jax.random.key(0))
+  assert index.shape == (num, length + 1) and index.dtype == jnp.int32
+  weight = np.asarray(windows.weights(index))
+  total = np.bincount(np.ravel(index[:, :-1]), weight.ravel(), 11)
+  share = total[STARTS] / (num * length)
+  np.testing.assert_allclose(share, 1 / len(STARTS), rtol=0.05)
+
+
+def test_steps_count_by_the_mean_confidence_of_their_windows():
+  """A window is drawn by the sum over its n steps, of which each counts 1 / n."""
+  confidence = np.random.default_rng(0).uniform(0.1, 1.0, 11)
+  rows, _, index = _all_windows(_imagined, 3)
+  weight = confidence[rows, None] * np.asarray(windows.weights(jnp.asarray(index)))
+  total = np.bincount(index[:, :-1].ravel(), weight.ravel(), 11)
+  expected = np.zeros(11)
+  for begin in range(-2, 11):
+    around = np.arange(max(begin, 0), min(begin + 3, 11))
+    for episode in range(4):
+      steps = around[(EPISODE[around] == episode) & VALID[around]]
+      if len(steps):
+        expected[steps] += 3 * confidence[steps].mean()
+  np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
 def test_runs_of_valid_rows():
   valid = jnp.array([1, 1, 1, 0, 1, 0, 0, 1, 1, 0], bool)
-  left = windows.left_in_run(valid)
-  np.testing.assert_array_equal(left, [3, 2, 1, 0, 1, 0, 0, 2, 1, 0])
-  assert left.dtype == jnp.int32
-  index = windows.extend(jnp.array([1, 7]), left[jnp.array([1, 7])], 4)
-  np.testing.assert_array_equal(index, [[1, 2, 3, 3, 3], [7, 8, 9, 9, 9]])
+  first, end = windows.runs_of(valid)
+  np.testing.assert_array_equal(first, [0, 0, 0, 3, 4, 5, 6, 7, 7, 9])
+  np.testing.assert_array_equal(end, [3, 3, 3, 3, 5, 5, 6, 9, 9, 9])
+  assert first.dtype == end.dtype == jnp.int32
 
 
-def test_the_expected_weight_of_weighted_windows_is_one():
-  """By enumeration of all rows under the law by which they are drawn."""
-  rng = np.random.default_rng(0)
-  valid = rng.random(4_001) < 0.8
-  valid[-1] = False
-  log_weight = np.where(valid, rng.uniform(0, 5, 4_001), -np.inf).astype(np.float32)
-  blocks = sampling.block_weights(jnp.asarray(log_weight))
-  left = windows.left_in_run(jnp.asarray(valid))
-  index = windows.extend(jnp.arange(4_001), left, 6)
-  weight = np.exp(log_weight.astype(np.float64))
-  share = np.asarray(windows.counts(index)).mean(-1)
-  exact = (weight * share).sum() / weight.sum()
-  got = jax.jit(windows.share_of_blocks, static_argnums=2)(blocks, left, 6)
-  assert float(got) == pytest.approx(exact, rel=1e-6)
-
-
-def test_nothing_to_draw_is_no_division_by_zero():
-  blocks = sampling.block_weights(jnp.full(10, -jnp.inf))
-  left = windows.left_in_run(jnp.zeros(10, bool))
-  assert 1 / windows.share_of_blocks(blocks, left, 4) == 4.0
+def test_nothing_to_draw_weighs_nothing():
+  runs = windows.runs_of(jnp.zeros(10, bool))
+  index = windows.in_runs(runs, jnp.array([0, 9]), jnp.array([3, 0]), 4)
+  np.testing.assert_array_equal(index, [[0] * 5, [9] * 5])
+  assert (windows.weights(index) == 0).all()

@@ -42,4 +42,4 @@ def train_parts(config, loaded, axis_name=None):
   params = ()
   if system.imagination is not None:
     params = system.imagination.model.init(jax.random.key(11))
-  return system, make_train(system, config, axis_name, loaded.data.starts), params
+  return system, make_train(system, config, axis_name), params

@@ -75,7 +75,7 @@ def test_gradients_on_four_devices_are_those_on_one(loaded, window):
   if window > 1:
     index = windows.draw(loaded.data.starts, 16, window, jax.random.key(2))
     t = window_transitions(loaded.data.rows, index)
-    weight = windows.counts(index) / windows.counts(index).mean()
+    weight = windows.weights(index)
   batch = Batch(t, weight, jnp.ones(weight.shape, bool), jnp.float32(1))
 
   def learner(axis_name):

@@ -9,7 +9,6 @@ import pytest
 
 from logo_jax.data.dataset import window_transitions
 from logo_jax.registry import component
-from logo_jax.replay import windows
 from logo_jax.training import compose, parallel
 from logo_jax.training.compose import Imagination, System
 from logo_jax.training.step import make_train
@@ -92,7 +91,7 @@ def _train(loaded, config, window):
   imagination = None if config.model is None else _imagination()
   system = System(_recorder(window, like), imagination)
   axis = "batch" if config.data_parallel > 1 else None
-  return make_train(system, config, axis, loaded.data.starts)
+  return make_train(system, config, axis)
 
 
 def _record(loaded, config, window, chunks=1):
@@ -129,16 +128,22 @@ def test_single_transitions_are_drawn_as_ever(loaded):
   np.testing.assert_array_equal(draws.real[0, :6], [688, 147, 123, 758, 252, 41])
 
 
+def _assert_shared(weight, counts, mass):
+  """The n steps of each window share T times its mass equally."""
+  num = counts.sum(-1, keepdims=True)
+  assert not counts.all()
+  np.testing.assert_allclose(weight, mass * counts * counts.shape[-1] / num, rtol=1e-5)
+  np.testing.assert_allclose(weight.mean(-1), mass, rtol=1e-5)
+
+
 @pytest.mark.parametrize("length", [2, 8])
 def test_real_windows_never_cross_episodes(loaded, length):
   ((batches, _),) = _record(loaded, _config("macql"), length)
   t, weight = batches.transition, batches.weight
   assert weight.shape == batches.real.shape == (UPDATES, 32 // length, length)
   assert batches.real.all() and (batches.real_share == 1).all()
-  share = windows.share_of_starts(np.asarray(loaded.data.starts), length)
   counts = weight > 0
-  np.testing.assert_allclose(weight, counts / share, rtol=1e-6)
-  assert share < 1 and 0.9 < weight.mean() < 1.1
+  _assert_shared(weight, counts, 1.0)
   rows, starts = t.reward.astype(int), set(np.asarray(loaded.data.starts).tolist())
   state = np.asarray(loaded.data.rows.state)
   for row, count in zip(
@@ -148,41 +153,39 @@ def test_real_windows_never_cross_episodes(loaded, length):
     assert num >= 1 and count[:num].all()
     np.testing.assert_array_equal(row[:num], row[0] + np.arange(num))
     assert starts.issuperset(row[:num])
-    if num < length:  # the final observation, and no more
-      assert set(row[num:]) == {row[0] + num} and not starts.issuperset(row[num:])
+    if num < length:  # cut at one end of the episode, or at both
+      assert set(row[num:]) == {row[0] + num}
+      assert row[0] - 1 not in starts or row[0] + num not in starts
   # A step leads to the next one of its window, or to the final observation.
   np.testing.assert_array_equal(t.next_state[..., :-1, :], t.state[..., 1:, :])
   np.testing.assert_array_equal(t.next_state[counts], state[rows[counts] + 1])
 
 
 @pytest.mark.parametrize("data_parallel", [1, 2])
-def test_imagined_windows_weigh_one_on_average(loaded, data_parallel):
-  """Exactly, over all draws of all devices; each has other rows and other masses."""
+def test_imagined_windows_share_the_mass_of_their_device(loaded, data_parallel):
+  """All together 1, in every batch; devices have other rows and other masses."""
   config = _config("logo", data_parallel=data_parallel, horizon=5, num_starts=8)
   length, log_weight = 4, _imagination().weighting.log_weight
   recorded = _record(loaded, config, length, chunks=6)
-  shares, masses, weights = [], [], []
-  for batches, ring in recorded:
-    valid = ring.content.valid
-    mass = np.where(valid, np.exp(np.asarray(log_weight(ring.content.score))), 0.0)
-    left = np.asarray(windows.left_in_run(jnp.asarray(valid)))
-    assert left.max() == 5 and (left[5::6] == 0).all()  # none leaves its rollout
-    masses.append(mass.sum())
-    shares.append((mass * np.minimum(left, length)).sum() / mass.sum() / length)
+  contents = [ring.content for _, ring in recorded]
+  masses = np.array(
+    [np.exp(np.asarray(log_weight(c.score)))[c.valid].sum() for c in contents]
+  )
+  masses /= masses.mean()
+  assert len(set(masses)) == data_parallel
+  for (batches, _), content, mass in zip(recorded, contents, masses, strict=True):
     weight = batches.weight[~batches.real].reshape(-1, length)
     counts = weight > 0
-    assert counts[:, 0].all() and not counts.all()
-    assert (np.diff(counts.astype(int)) <= 0).all()
-    weights.append(weight.max())
-    np.testing.assert_allclose(weight[counts], weight.max(), rtol=1e-6)
+    _assert_shared(weight, counts, mass)
+    assert counts[:, 0].all() and (np.diff(counts.astype(int)) <= 0).all()
     # Windows follow their rollouts, whose ends are followed by what the model saw.
     states = batches.transition.state, batches.transition.next_state
     state, after = (x[~batches.real[..., 0]] for x in states)
     np.testing.assert_array_equal(after[:, :-1], state[:, 1:])
-  # A device's windows weigh in proportion to its mass, all together 1 on average.
-  np.testing.assert_allclose(np.divide(weights, weights[0]), masses / masses[0], 1e-5)
-  assert np.mean(np.multiply(weights, shares)) == pytest.approx(1.0, rel=1e-5)
-  assert len(set(shares)) == data_parallel
+    rollouts = content.rows.state.reshape(-1, 6, state.shape[-1])
+    for steps, num in zip(state, counts.sum(-1), strict=True):
+      cuts = (rollouts[:, k : k + num] for k in range(6 - num))
+      assert any((cut == steps[:num]).all((1, 2)).any() for cut in cuts)
 
 
 def test_the_coin_takes_whole_batches_of_windows(loaded):
