@@ -64,7 +64,7 @@ def test_is_not_misled_by_what_the_others_did():
 def test_learns_to_win_the_corridor(changes):
   """From random play to the known best return, 1.6."""
   config = dataclasses.replace(SMALL, **changes)
-  learner, state, _ = _train(config, toys.load_corridor(400), 600)
+  learner, state, _ = _train(config, toys.load_corridor(400), 1_000)
   assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
 
 
