@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from logo_jax import presets
+from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
 from logo_jax.training.compose import Imagination
 from logo_jax.training.imagine import imagine
@@ -107,8 +108,25 @@ def transitions_like(now):
   )
 
 
-@pytest.mark.parametrize("preset", presets.names())
+_IMAGINING = [name for name in presets.names() if presets.get(name).model]
+
+
+@pytest.fixture(scope="module")
+def continuous():
+  return dataset.load(toys.linear_quadratic(100))
+
+
+@pytest.mark.parametrize("preset", ["macql", *_IMAGINING])
 def test_presets_train_and_are_traced_once(loaded, preset):
+  _train_some(preset, loaded)
+
+
+@pytest.mark.parametrize("preset", ["logo", "logo_omiga"])
+def test_the_same_presets_train_on_continuous_actions(continuous, preset):
+  _train_some(preset, continuous)
+
+
+def _train_some(preset, loaded):
   config = systems.small(preset)
   _, train, params = systems.train_parts(config, loaded)
   traces = 0
