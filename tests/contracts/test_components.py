@@ -103,8 +103,15 @@ def continuous():
   return load(toys.linear_quadratic(60))
 
 
-@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
-@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+@pytest.mark.parametrize(
+  ("kind", "recurrent"),
+  [
+    ("discrete", False),
+    ("continuous", False),
+    ("discrete", True),
+    pytest.param("continuous", True, marks=pytest.mark.slow),
+  ],
+)
 @pytest.mark.parametrize("name", registry.names("learner"))
 def test_learners(loaded, continuous, name, kind, recurrent):
   data = loaded if kind == "discrete" else continuous

@@ -40,7 +40,11 @@ def _train(config, loaded, updates):
   return learner, state, metrics
 
 
-@pytest.mark.parametrize("policy", ["greedy", "network"])
+# Beyond one case of each, those that take longest are left out by default.
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("policy", ["greedy", pytest.param("network", marks=SLOW)])
 def test_finds_the_best_joint_action(game, policy):
   """The majority miscoordinates; the best joint action is rarer."""
   config = dataclasses.replace(SMALL, policy=policy)
@@ -55,9 +59,12 @@ def test_is_not_misled_by_what_the_others_did():
 @pytest.mark.parametrize(
   "changes",
   [
-    {},
+    pytest.param({}, marks=SLOW),
     {"window": 4, "td_lambda": 0.6},
-    {"policy": "network", "window": 4, "recurrent": True, "td_lambda": 0.6},
+    pytest.param(
+      {"policy": "network", "window": 4, "recurrent": True, "td_lambda": 0.6},
+      marks=SLOW,
+    ),
   ],
   ids=["greedy", "windows", "recurrent"],
 )
@@ -68,7 +75,7 @@ def test_learns_to_win_the_corridor(changes):
   assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("temperature", [0.0, pytest.param(1.0, marks=SLOW)])
 def test_solves_the_linear_quadratic_task(lq, temperature):
   """The data's gain is 0.5; hardly conservative, the policy comes to the best, 0.98."""
   config = dataclasses.replace(

@@ -49,7 +49,10 @@ def test_is_not_misled_by_what_the_others_did():
   [
     {},
     {"window": 4, "recurrent": True, "td_lambda": 0.6},
-    {"policy": "greedy", "backup": "greedy", "window": 4, "td_lambda": 0.6},
+    pytest.param(
+      {"policy": "greedy", "backup": "greedy", "window": 4, "td_lambda": 0.6},
+      marks=pytest.mark.slow,
+    ),
   ],
   ids=["feed-forward", "recurrent", "greedy"],
 )

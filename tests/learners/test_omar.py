@@ -50,7 +50,12 @@ def test_is_misled_by_what_the_others_did():
 
 @pytest.mark.parametrize(
   "changes",
-  [{}, {"window": 4, "recurrent": True, "td_lambda": 0.6}],
+  [
+    {},
+    pytest.param(
+      {"window": 4, "recurrent": True, "td_lambda": 0.6}, marks=pytest.mark.slow
+    ),
+  ],
   ids=["feed-forward", "recurrent"],
 )
 def test_learns_to_win_the_corridor(changes):
@@ -70,7 +75,9 @@ def _answer_to_the_data() -> float:
   return g * a * b * p / (c + g * b**2 * p)
 
 
-@pytest.mark.parametrize("search_weight", [0.2, 1.0])
+@pytest.mark.parametrize(
+  "search_weight", [0.2, pytest.param(1.0, marks=pytest.mark.slow)]
+)
 def test_answers_the_data_in_the_linear_quadratic_task(lq, search_weight):
   """Each agent does well by itself: the other is believed to go on as in the data.
 

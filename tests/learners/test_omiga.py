@@ -243,7 +243,9 @@ def test_is_not_misled_by_what_the_others_did():
 
 
 @pytest.mark.parametrize(
-  "changes", [{}, {"window": 4, "recurrent": True}], ids=["feed-forward", "recurrent"]
+  "changes",
+  [{}, pytest.param({"window": 4, "recurrent": True}, marks=pytest.mark.slow)],
+  ids=["feed-forward", "recurrent"],
 )
 def test_learns_to_win_the_corridor(changes):
   """From random play to the known best return, 1.6."""
