@@ -17,8 +17,8 @@ What carries over only in kind:
 * SMAX pays 2 for a battle where SMAC pays 20, which `reward_scale` makes good.
 * Inputs are standardised by the dataset's statistics, not by batch normalisation, and
   no agent sees its last action.
-* Policy and value step together where CFCQL's loop makes five steps of the value for one
-  of the policy; only OMAR's policies have a penalty on the squared action.
+* Policy and value step together where CFCQL's loop makes five steps of the value for
+  one of the policy; only OMAR's policies have a penalty on the squared action.
 * Gradients are clipped at a norm of 10, not 0.5; OMIGA's at its own, 1.
 * OMAR's critic on SMAC is as wide as its policy, 64, not 256.
 * Time limits bootstrap; OMIGA takes them for ends.

@@ -24,8 +24,8 @@ The published continuous code differs where we do not follow. It exchanges the
 log-densities of its samples of current and next observations; beside the latter the
 others' actions come from the next row of the file, be it another episode's; and the
 others' actions are jittered by 1e-5; and where it has a temperature it gives those who
-stray furthest the least weight (a soft minimum), not the most. The discrete code takes a
-temperature of 100 for the arg max; a softmax at 100 is all but that.
+stray furthest the least weight (a soft minimum), not the most. The discrete code takes
+a temperature of 100 for the arg max; a softmax at 100 is all but that.
 
 The published code learns beta beforehand, for about as many updates as the learner, and
 keeps it: `behaviour_pretrain` = `behaviour_updates` = that number, which counts among

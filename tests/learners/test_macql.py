@@ -77,6 +77,7 @@ def test_solves_the_linear_quadratic_task(lq):
   problems.assert_gains(_lq_gains(lq, "policy"), toys.lq_gain())
 
 
+@pytest.mark.slow
 def test_an_agent_that_answers_the_data_does_too_much(lq):
   """Where the other does half of its share, the best answer is to do more than one's.
 

@@ -108,7 +108,13 @@ def transitions_like(now):
   )
 
 
-_IMAGINING = [name for name in presets.names() if presets.get(name).model]
+# What is made of parts that others have, too, is left out by default.
+_SLOW = ("logo_uniform", "logo_omar", "logo_omiga")
+_IMAGINING = [
+  pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
+  for name in presets.names()
+  if presets.get(name).model
+]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,9 @@ def test_presets_train_and_are_traced_once(loaded, preset):
   _train_some(preset, loaded)
 
 
-@pytest.mark.parametrize("preset", ["logo", "logo_omiga"])
+@pytest.mark.parametrize(
+  "preset", ["logo", pytest.param("logo_omiga", marks=pytest.mark.slow)]
+)
 def test_the_same_presets_train_on_continuous_actions(continuous, preset):
   _train_some(preset, continuous)
 
