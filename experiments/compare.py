@@ -15,10 +15,8 @@ from typing import Any
 from absl import flags
 
 from logo_jax import cli, config, experiment, files, outcomes, presets
-from logo_jax.data import source
 from logo_jax.logging import say
 from logo_jax.reporting import figures, results, runs, tables
-from logo_jax.training import compose
 
 _DATASETS = flags.DEFINE_list(
   "datasets", ["smax/2s3z/medium", "mamujoco/hopper-3x1/medium"], "Which data."
@@ -66,10 +64,7 @@ def _refuse_early(values: config.ExperimentConfig) -> None:
   """Raises what can be known to be wrong before anything is trained."""
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
-  compose.check_budget(values)
-  spec = source.spec(values.dataset)
-  if spec is not None:
-    compose.check_components(values, spec)
+  experiment.check_config(values)
 
 
 def _folder(dataset: str) -> pathlib.Path:

@@ -93,10 +93,15 @@ def matrix_game(num: int = 2_000, seed: int = 0) -> StoredDataset:
   (1, 0): 10% each, reward 0. Imitation plays (0, 0); the best is (1, 1). The state is
   a coin that means nothing.
   """
-  spec = EnvSpec("toy/matrix", 2, 1, 1, "discrete", 2, 1)
+  payoff = np.array([1.0, 0.0, 0.0, 3.0])
+  return _one_step_game("toy/matrix", [0.6, 0.1, 0.1, 0.2], payoff, num, seed)
+
+
+def _one_step_game(name, shares, payoff, num: int, seed: int) -> StoredDataset:
+  """Shares and payoffs of the joint actions (0, 0), (0, 1), (1, 0) and (1, 1)."""
+  spec = EnvSpec(name, 2, 1, 1, "discrete", 2, 1)
   rng = np.random.default_rng(seed)
-  joint = rng.choice(4, size=num, p=[0.6, 0.1, 0.1, 0.2])
-  payoff = np.array([1.0, 0.0, 0.0, 3.0], np.float32)
+  joint = rng.choice(4, size=num, p=shares)
   is_start = np.arange(2 * num) % 2 == 0
   chosen = np.repeat(joint, 2)
   coin = rng.choice([-1.0, 1.0], size=(2 * num, 1)).astype(np.float32)
@@ -165,22 +170,8 @@ def confounded_game(num: int = 2_000, seed: int = 0) -> StoredDataset:
   (45% each), (1, 1) and (0, 0) make up 5% each. What an agent earns on average by its
   own action misleads: the first agent's 1 earns 1.3 and its 0 earns 2.7.
   """
-  spec = EnvSpec("toy/confounded", 2, 1, 1, "discrete", 2, 1)
-  rng = np.random.default_rng(seed)
-  joint = rng.choice(4, size=num, p=[0.05, 0.45, 0.45, 0.05])
-  is_start = np.arange(2 * num) % 2 == 0
-  chosen = np.repeat(joint, 2)
-  coin = rng.choice([-1.0, 1.0], size=(2 * num, 1)).astype(np.float32)
-  action = np.stack([chosen // 2, chosen % 2], -1) * is_start[:, None]
-  rows = Rows(
-    obs=np.repeat(coin[:, None], 2, 1),
-    state=coin,
-    legal=np.ones((2 * num, 2, 2), bool),
-    action=action.astype(np.int32),
-    reward=(action @ np.array([1.0, 3.0])).astype(np.float32),
-    discount=np.where(is_start, 0.0, 1.0).astype(np.float32),
-  )
-  return stored(spec, rows, np.arange(0, 2 * num + 1, 2))
+  payoff = np.array([0.0, 3.0, 1.0, 4.0])
+  return _one_step_game("toy/confounded", [0.05, 0.45, 0.45, 0.05], payoff, num, seed)
 
 
 LQ_PUSH, LQ_COST, LQ_DISCOUNT = 0.4, 0.1, 0.9

@@ -147,10 +147,6 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
   head = heads.deterministic_if_continuous(spec, config.action_noise)
   discrete = spec.action_kind == "discrete"
   make_value = make_action_values if discrete else make_local_value
-  value_range = None
-  if config.clip_target:
-    low, high = statistics.return_range
-    value_range = (config.reward_scale * low, config.reward_scale * high)
   return Parts(
     config=config,
     policy=make_policy(spec, statistics.obs, head, trunk),
@@ -161,7 +157,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
       config.search_samples,
       config.search_elites,
     ),
-    value_range=value_range,
+    value_range=backup.value_range(config, statistics),
   )
 
 
@@ -239,17 +235,13 @@ def _check(config: Any, action_kind: str) -> Any:
       raise ValueError(
         f"learner.{name}: {choice!r} needs {kind} actions, got {action_kind!r}"
       )
-  if config.td_lambda > 0 and config.window == 1:
-    raise ValueError(
-      f"learner.window: must be at least 2 with learner.td_lambda={config.td_lambda}, "
-      "got 1"
-    )
+  common.check_td_lambda(config)
   config = common.resolve(
     config,
     action_kind,
     cql_weight={"discrete": 5.0, "continuous": 1.0},
     search_weight={"discrete": 0.5, "continuous": 0.7},
-    reward_scale={"discrete": 10.0, "continuous": 1.0},
+    reward_scale=common.REWARD_SCALE,
   )
   ranges.check(
     "learner.",

@@ -169,7 +169,6 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     in_size, out_size = spec.obs_dim, spec.action_dim
   else:
     in_size, out_size = spec.obs_dim + spec.action_dim, 1
-  low, high = (config.reward_scale * x for x in statistics.return_range)
   return Parts(
     config,
     policy=make_policy(spec, statistics.obs, heads.stochastic(spec), trunk),
@@ -177,7 +176,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     v=make_agent_network(spec.num_agents, spec.obs_dim, 1, plain),
     mixer=LinearMixer(spec.num_agents, dtype=trunk.dtype),
     statistics=statistics,
-    value_range=(low, high) if config.clip_target else None,
+    value_range=backup.value_range(config, statistics),
   )
 
 
@@ -186,7 +185,7 @@ def _check(config: Config, action_kind: str) -> Any:
     config,
     action_kind,
     alpha={"discrete": 1.0, "continuous": 10.0},
-    reward_scale={"discrete": 10.0, "continuous": 1.0},
+    reward_scale=common.REWARD_SCALE,
   )
   given = {} if config.clip_norm is None else {"clip_norm": "(0"}
   ranges.check(

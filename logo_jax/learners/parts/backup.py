@@ -9,7 +9,7 @@ import optax
 from logo_jax.networks import heads
 from logo_jax.networks.heads import ActionHead
 from logo_jax.ops import td
-from logo_jax.types import Batch, Params, Transition
+from logo_jax.types import Batch, Params, Statistics, Transition
 
 
 def returns(
@@ -38,6 +38,19 @@ def returns(
   lambdas = config.td_lambda * goes_on
   target = jax.vmap(td.lambda_returns)(reward, discount, next_q, lambdas)
   return target if value_range is None else jnp.clip(target, *value_range)
+
+
+def value_range(config: Any, statistics: Statistics) -> tuple[float, float] | None:
+  """Least and largest value that the data allow, in scaled rewards; None for no bounds.
+
+  Args:
+    config: has `clip_target` and `reward_scale`.
+    statistics: of the dataset.
+  """
+  if not config.clip_target:
+    return None
+  low, high = statistics.return_range
+  return config.reward_scale * low, config.reward_scale * high
 
 
 def follow(params: Params, target: Params, step: jax.Array, config: Any) -> Params:

@@ -27,6 +27,23 @@ def make_trunk(config: Any) -> Trunk:
   )
 
 
+# Default of `reward_scale`: discrete values are then as large as on SMAC (measured).
+REWARD_SCALE = {"discrete": 10.0, "continuous": 1.0}
+
+
+def check_td_lambda(config: Any) -> None:
+  """Refuses TD(lambda) without windows to follow it along.
+
+  Raises:
+    ValueError: `td_lambda` is above 0 and `window` is 1.
+  """
+  if config.td_lambda > 0 and config.window == 1:
+    raise ValueError(
+      f"learner.window: must be at least 2 with learner.td_lambda={config.td_lambda}, "
+      "got 1"
+    )
+
+
 def resolve(config: Any, action_kind: str, **defaults: dict[str, float]) -> Any:
   """Fills in fields that are None by the kind of actions.
 

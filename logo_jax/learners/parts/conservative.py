@@ -77,11 +77,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
   else:
     head = heads.deterministic_if_continuous(spec, config.action_noise)
     policy = make_policy(spec, statistics.obs, head, trunk)
-  value_range = None
-  if config.clip_target:
-    low, high = statistics.return_range
-    value_range = (config.reward_scale * low, config.reward_scale * high)
-  return Parts(config, policy, value, value_range)
+  return Parts(config, policy, value, backup.value_range(config, statistics))
 
 
 def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:

@@ -65,16 +65,12 @@ def check(config: Any, action_kind: str) -> Any:
       f"learner.backup: must be 'greedy' with learner.policy='greedy', got "
       f"{config.backup!r}"
     )
-  if config.td_lambda > 0 and config.window == 1:
-    raise ValueError(
-      f"learner.window: must be at least 2 with learner.td_lambda={config.td_lambda}, "
-      "got 1"
-    )
+  common.check_td_lambda(config)
   config = common.resolve(
     config,
     action_kind,
     cql_weight={"discrete": 10.0, "continuous": 1.0},
-    reward_scale={"discrete": 10.0, "continuous": 1.0},
+    reward_scale=common.REWARD_SCALE,
   )
   ranges.check(
     "learner.",
