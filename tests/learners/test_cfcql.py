@@ -24,16 +24,6 @@ SMALL = cfcql.Config(
 )
 
 
-@pytest.fixture(scope="module")
-def game():
-  return load(toys.matrix_game())
-
-
-@pytest.fixture(scope="module")
-def lq():
-  return load(toys.linear_quadratic())
-
-
 def _train(config, loaded, updates):
   learner = cfcql.make(config, problems.context(loaded))
   state, metrics = problems.train(learner, loaded, updates)

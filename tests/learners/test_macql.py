@@ -19,16 +19,6 @@ SMALL = macql.Config(
 WEAK = dataclasses.replace(SMALL, cql_weight=0.5, bc_weight=0.1)
 
 
-@pytest.fixture(scope="module")
-def game():
-  return load(toys.matrix_game())
-
-
-@pytest.fixture(scope="module")
-def lq():
-  return load(toys.linear_quadratic())
-
-
 def _train(config, loaded, updates):
   learner = macql.make(config, problems.context(loaded))
   state, _ = problems.train(learner, loaded, updates)

@@ -18,16 +18,6 @@ SMALL = omar.Config(hidden_size=32, learning_rate=3e-3, target_rate=0.05)
 WEAK = dataclasses.replace(SMALL, cql_weight=0.1)
 
 
-@pytest.fixture(scope="module")
-def game():
-  return load(toys.matrix_game())
-
-
-@pytest.fixture(scope="module")
-def lq():
-  return load(toys.linear_quadratic())
-
-
 def _train(config, loaded, updates):
   learner = omar.make(config, problems.context(loaded))
   state, _ = problems.train(learner, loaded, updates)

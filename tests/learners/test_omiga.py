@@ -19,11 +19,6 @@ SMALL = omiga.Config(hidden_size=32, learning_rate=3e-3, target_rate=0.05, alpha
 
 
 @pytest.fixture(scope="module")
-def game():
-  return load(toys.matrix_game())
-
-
-@pytest.fixture(scope="module")
 def lq():
   """Without the actions at the border, which squashed normals see far outside."""
   stored = toys.linear_quadratic()

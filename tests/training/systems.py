@@ -3,12 +3,14 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
+from logo_jax.types import Prediction, WorldModel
 from tests import toys
 
 FIT = FitConfig(updates=40, interval=20, batch_size=32)
@@ -43,3 +45,21 @@ def train_parts(config, loaded, axis_name=None):
   if system.imagination is not None:
     params = system.imagination.model.init(jax.random.key(11))
   return system, make_train(system, config, axis_name), params
+
+
+def simulator() -> WorldModel:
+  """The corridor itself in the place of a model."""
+  env = toys.corridor()
+
+  def start(params, t, key):
+    cells = t.state.reshape(-1, 2, toys.CELLS).argmax(-1)
+    return cells, jnp.zeros(cells.shape[0], jnp.int32)
+
+  def step(params, latent, action, key):
+    latent, after = jax.vmap(lambda s, a: env.step(s, a, None))(latent, action)
+    none = jnp.zeros((*after.reward.shape, 1, 1))
+    return latent, Prediction(
+      after.obs, after.state, after.reward, after.discount, after.legal, none, none
+    )
+
+  return WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore

@@ -12,7 +12,7 @@ from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
 from logo_jax.training.compose import Imagination
 from logo_jax.training.imagine import imagine
-from logo_jax.types import Learner, Prediction, Uncertainty, WorldModel
+from logo_jax.types import Learner, Uncertainty
 from logo_jax.weighting import uniform
 from tests import toys
 from tests.training import systems
@@ -25,20 +25,7 @@ def loaded():
 
 def _simulator() -> Imagination:
   """The corridor itself in the place of a model, scoring each step by its number."""
-  env = toys.corridor()
-
-  def start(params, t, key):
-    cells = t.state.reshape(-1, 2, toys.CELLS).argmax(-1)
-    return cells, jnp.zeros(cells.shape[0], jnp.int32)
-
-  def step(params, latent, action, key):
-    latent, after = jax.vmap(lambda s, a: env.step(s, a, None))(latent, action)
-    none = jnp.zeros((*after.reward.shape, 1, 1))
-    return latent, Prediction(
-      after.obs, after.state, after.reward, after.discount, after.legal, none, none
-    )
-
-  model = WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
+  model = systems.simulator()
   score = Uncertainty(
     min_views=1,
     init=None,  # type: ignore

@@ -16,12 +16,9 @@ from logo_jax.types import (
   Batch,
   Learner,
   LearnerState,
-  Prediction,
   Uncertainty,
-  WorldModel,
 )
 from logo_jax.weighting import confidence
-from tests import toys
 from tests.training import systems
 
 UPDATES = 20  # of a chunk
@@ -57,20 +54,7 @@ def _recorder(window: int, like: Batch) -> Learner:
 
 def _imagination() -> Imagination:
   """The corridor itself; the less sure, the further to the right an agent is."""
-  env = toys.corridor()
-
-  def start(params, t, key):
-    cells = t.state.reshape(-1, 2, toys.CELLS).argmax(-1)
-    return cells, jnp.zeros(cells.shape[0], jnp.int32)
-
-  def step(params, latent, action, key):
-    latent, after = jax.vmap(lambda s, a: env.step(s, a, key))(latent, action)
-    none = jnp.zeros((*after.reward.shape, 1, 1))
-    return latent, Prediction(
-      after.obs, after.state, after.reward, after.discount, after.legal, none, none
-    )
-
-  model = WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
+  model = systems.simulator()
   score = Uncertainty(
     min_views=1,
     init=lambda *args: (),
