@@ -2,7 +2,8 @@
 
 Axes, in this order: batch `*b`, time `T`, agents `N`, then features: observation `O`,
 state `S`, actions `A` (their number when discrete, their dimension when continuous),
-views `M` of the same prediction. Every container is a `NamedTuple`, hence a pytree.
+views `M` of the same prediction, groups `G` of predicted features. Every container is a
+`NamedTuple`, hence a pytree.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 import numpy as np
 
+from logo_jax.layout import Layout
 from logo_jax.ops.standardise import Moments
 
 Params = PyTree
@@ -36,6 +38,7 @@ class EnvSpec:
   action_dim: int  # number of actions (discrete) or dimension (continuous)
   max_steps: int  # time limit of an episode, in steps
   obs_sizes: tuple[int, ...] = ()  # of each agent, before padding; () = all obs_dim
+  layout: Layout | None = None  # how observations and states split into entities
 
   @property
   def obs_mask(self) -> np.ndarray:
@@ -160,8 +163,10 @@ class Batch(NamedTuple):
 class Prediction(NamedTuple):
   """One imagined step, in the environment's own units.
 
-  `mean` and `std` are M views of the same target, in units of the features' standard
-  deviation; an uncertainty reads them and nothing else of a model.
+  `mean` and `std` are M views of G groups of F predicted features, in units of the
+  features' standard deviation and 0 where a feature does not vary; an uncertainty reads
+  them and nothing else of a model. A joint model has one group, a model that predicts
+  every agent's observation apart has one for each agent.
   """
 
   obs: Float[Array, "*b N O"]
@@ -169,8 +174,8 @@ class Prediction(NamedTuple):
   reward: Float[Array, "*b"]
   discount: Float[Array, "*b"]  # probability in [0, 1] that the episode goes on
   legal: Bool[Array, "*b N A"]
-  mean: Float[Array, "*b M F"]
-  std: Float[Array, "*b M F"]
+  mean: Float[Array, "*b M G F"]
+  std: Float[Array, "*b M G F"]
 
 
 class WorldModel(NamedTuple):
@@ -186,16 +191,22 @@ class WorldModel(NamedTuple):
   start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
   diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
+  # False: only observations are predicted and the state stays what it was, so that
+  # learners that read it do not fit.
+  predicts_state: bool = True
 
 
 class Uncertainty(NamedTuple):
   """A score >= 0 for each imagined transition; it is stored raw."""
 
   min_views: int
-  init: Callable[..., Params]  # (world_model, model_params, select_transitions, key)
+  # (world_model, model_params, held_out, bank, key): transitions of the selection split
+  # and, evenly spaced, `bank_size` of the training split, () if that is 0.
+  init: Callable[..., Params]
   score: Callable[[Params, Transition, Prediction], jax.Array]  # -> raw [*b]
   accumulate: Callable[[jax.Array, jax.Array], jax.Array]  # along a rollout
   calibrate: Callable[[Params, jax.Array], jax.Array]  # raw -> calibrated units
+  bank_size: int = 0  # fewer where the training split has fewer
 
 
 class Weighting(NamedTuple):
@@ -225,6 +236,7 @@ class Learner(NamedTuple):
   # (params, carry, obs, legal, key, greedy=False) -> (carry, action)
   act: Callable[..., tuple[Any, jax.Array]]
   window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
+  reads_state: bool = True  # False: `update` makes no use of states
 
 
 class LearnerContext(NamedTuple):

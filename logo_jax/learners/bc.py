@@ -64,4 +64,6 @@ def make(config: Config, context: LearnerContext) -> Learner:
     metrics = {"learner/bc_loss": value}
     return LearnerState(params, (), opt_state, state.step + 1), metrics
 
-  return Learner(init, update, policy.initial_carry, policy.act, config.window)
+  return Learner(
+    *(init, update, policy.initial_carry, policy.act, config.window), reads_state=False
+  )

@@ -132,7 +132,10 @@ def make(config: Config, context: LearnerContext) -> Learner:
   def act(params, carry, obs, legal, key, greedy: bool = False):
     return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
 
-  return Learner(init, update, parts.policy.initial_carry, act, config.window)
+  return Learner(
+    *(init, update, parts.policy.initial_carry, act, config.window),
+    reads_state=context.spec.action_kind == "discrete",
+  )
 
 
 def make_parts(config: Any, context: LearnerContext) -> Parts:

@@ -61,7 +61,14 @@ def compose(
     spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
   )
   learner = registry.make("learner", config.learner, context)
-  return System(learner, _imagination(config, spec, statistics))
+  imagination = _imagination(config, spec, statistics)
+  if imagination and learner.reads_state and not imagination.model.predicts_state:
+    raise ValueError(
+      f"learner.name: {config.learner.name!r} as configured reads states, which "
+      f"model.name {_name(config.model)} as configured does not predict; it needs a "
+      "learner that reads observations alone"
+    )
+  return System(learner, imagination)
 
 
 def _imagination(
@@ -82,15 +89,19 @@ def _imagination(
   model = registry.make("model", config.model, spec, statistics)
   if config.termination == "known":
     model = _with_known_termination(model, spec)
-  uncertainty = registry.make("uncertainty", chosen["uncertainty"])
+  uncertainty = registry.make("uncertainty", chosen["uncertainty"], statistics)
   if model.num_views < uncertainty.min_views:
     raise ValueError(
       f"uncertainty.name: {chosen['uncertainty'].name!r} needs a model with at least "
       f"{uncertainty.min_views} views; model.name {config.model.name!r} has "
       f"{model.num_views}"
     )
-  weighting = registry.make("weighting", chosen["weighting"])
+  weighting = registry.make("weighting", chosen["weighting"], statistics)
   return Imagination(model, uncertainty, weighting)
+
+
+def _name(chosen: registry.Component | None) -> str:
+  return repr(chosen.name if chosen else None)
 
 
 def _with_known_termination(model: WorldModel, spec: EnvSpec) -> WorldModel:

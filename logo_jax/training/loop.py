@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-import numpy as np
 
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
@@ -153,7 +152,7 @@ def init_train(
   """First states of all seeds, on the mesh; of rows on the host it reads few."""
   shared: Any = data
   if stream.on_host(data):
-    feed = stream.gather(data.rows, np.asarray(steps.held_out(data)))
+    feed = stream.gather(data.rows, jax.device_get(steps.calibration(data)))
     shared = parallel.replicate(feed, mesh)
   return parallel.map_init(steps.init, mesh, keys, model_params, shared=shared)
 

@@ -51,17 +51,24 @@ class Draws(NamedTuple):
   starts: Int[Array, " S"] | tuple[()]  # of the imagined rollouts
 
 
+class Calibration(NamedTuple):
+  """Rows, evenly spaced, at which transitions start that uncertainty is made from."""
+
+  held_out: Int[Array, " C"]  # of the selection split
+  bank: Int[Array, " K"] | tuple[()]  # of the training split; () if none is wanted
+
+
 class Train(NamedTuple):
   """Functions of one run; callers map over seeds and devices."""
 
-  # (key, model params, data) -> state; a feed's draws are the held-out rows
+  # (key, model params, data) -> state; a feed's draws are those of `calibration`
   init: Callable[[jax.Array, Params, Dataset | Feed], TrainState]
   # One collection, then `collect_interval` updates. A dataset is drawn from; a feed has
   # been.
   chunk: Callable[[TrainState, Dataset | Feed], tuple[TrainState, Metrics]]
   # (key of the state, its step, data) -> what the chunk draws; no rows are read
   draw: Callable[[jax.Array, jax.Array, Dataset], Draws]
-  held_out: Callable[[Dataset], jax.Array]  # -> rows that calibrate uncertainty
+  calibration: Callable[[Dataset], Calibration]  # rows that `init` reads
 
 
 class _UpdateKeys(NamedTuple):
@@ -94,7 +101,7 @@ def make_train(
     Pure functions; donate the state.
   """
   step = _TrainStep(system, config, axis_name)
-  return Train(step.init, step.chunk, step.draw, held_out)
+  return Train(step.init, step.chunk, step.draw, step.calibration)
 
 
 class _TrainStep:
@@ -120,15 +127,21 @@ class _TrainStep:
     if self._imagination is not None:
       model, scorer, _ = self._imagination
       if isinstance(data, Dataset):
-        data = Feed(data.rows, held_out(data))
-      calibration = transitions(*data)
-      uncertainty = scorer.init(model, model_params, calibration, k_calibrate)
+        data = Feed(data.rows, self.calibration(data))
+      held_out = transitions(data.rows, data.draws.held_out)
+      bank = transitions(data.rows, data.draws.bank) if scorer.bank_size else ()
+      uncertainty = scorer.init(model, model_params, held_out, bank, k_calibrate)
       params = (model_params, uncertainty, learner.params)
       index = jnp.zeros(self._num_starts, jnp.int32)
       starts = jax.eval_shape(transitions, data.rows, index)
       shapes = jax.eval_shape(self._collect, params, starts, k_steps)
       ring = ring_lib.init(shapes, self._config.replay_collections)
     return TrainState(learner, model_params, uncertainty, ring, k_steps, jnp.int32(0))
+
+  def calibration(self, data: Dataset) -> Calibration:
+    bank_size = self._imagination.uncertainty.bank_size if self._imagination else 0
+    bank = _spread(data.train, bank_size) if bank_size else ()
+    return Calibration(_spread(data.select, _CALIBRATION_ROWS), bank)
 
   def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> Draws:
     k_starts, _, k_updates = self._chunk_keys(key, step)
@@ -273,11 +286,10 @@ def _norm(params: Params) -> jax.Array:
   return optax.global_norm([x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)])
 
 
-def held_out(data: Dataset) -> jax.Array:
-  """Rows of the selection split that calibrate uncertainty, evenly spaced."""
-  num = min(_CALIBRATION_ROWS, data.select.shape[0])
-  index = np.linspace(0, data.select.shape[0] - 1, num).astype(np.int32)
-  return data.select[index]
+def _spread(starts: jax.Array, most: int) -> jax.Array:
+  """At most so many of the rows, evenly spaced."""
+  num = min(most, starts.shape[0])
+  return starts[np.linspace(0, starts.shape[0] - 1, num).astype(np.int32)]
 
 
 def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:

@@ -1,1 +1,1 @@
-"""Uncertainty scores: each file has a `Config` and `make(config)`."""
+"""Uncertainty scores: each file has a `Config` and `make(config, statistics)`."""

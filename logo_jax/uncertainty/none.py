@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from logo_jax.types import Uncertainty
+from logo_jax.types import Statistics, Uncertainty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,12 +12,12 @@ class Config:
   """Nothing to choose."""
 
 
-def make(config: Config) -> Uncertainty:
+def make(config: Config, statistics: Statistics) -> Uncertainty:
   """Builds the constant score."""
-  del config
+  del config, statistics
   return Uncertainty(
     min_views=1,
-    init=lambda model, model_params, held_out, key: (),
+    init=lambda model, model_params, held_out, bank, key: (),
     score=lambda params, t, prediction: jnp.zeros_like(t.reward),
     accumulate=lambda so_far, score: score,
     calibrate=lambda params, raw: raw,

@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logo_jax import ranges
-from logo_jax.types import Params, Prediction, Transition, Uncertainty, WorldModel
+from logo_jax.types import (
+  Params,
+  Prediction,
+  Statistics,
+  Transition,
+  Uncertainty,
+  WorldModel,
+)
 
 _ACCUMULATE = {
   "step": lambda so_far, score: score,
@@ -33,23 +40,33 @@ class Config:
   quantile: float = 0.95  # of held-out scores, the unit of u
 
 
-def discrepancy(mean: Float[Array, "*b 2 F"]) -> Float[Array, "*b"]:
-  """Root mean square of the difference between two views of F features."""
-  difference = mean[..., 0, :] - mean[..., 1, :]
-  return jnp.sqrt(jnp.mean(difference**2, -1))
+def discrepancy(mean: Float[Array, "*b 2 G F"]) -> Float[Array, "*b"]:
+  """Root mean square over F of the difference of two views; of the largest group."""
+  difference = mean[..., 0, :, :] - mean[..., 1, :, :]
+  return jnp.sqrt(jnp.mean(difference**2, -1)).max(-1)
 
 
-def make(config: Config) -> Uncertainty:
+def make(config: Config, statistics: Statistics) -> Uncertainty:
   """Builds the score; it needs a model with two views.
+
+  Args:
+    config: the form of the score.
+    statistics: not needed, predictions are in standardised units.
 
   Raises:
     ValueError: the quantile is not between 0 and 1.
   """
+  del statistics
   ranges.check("uncertainty.", config, quantile="(0,1)")
 
   def init(
-    model: WorldModel, model_params: Params, held_out: Transition, key: jax.Array
+    model: WorldModel,
+    model_params: Params,
+    held_out: Transition,
+    bank: tuple[()],
+    key: jax.Array,
   ) -> Params:
+    del bank
     k_start, k_step = jax.random.split(key)
     latent = model.start(model_params, held_out, k_start)
     _, prediction = model.step(model_params, latent, held_out.action, k_step)

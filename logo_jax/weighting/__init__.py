@@ -1,1 +1,1 @@
-"""How uncertainty enters learning: each file has a `Config` and `make(config)`."""
+"""How uncertainty enters learning: files with `Config`, `make(config, statistics)`."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logo_jax import ranges
-from logo_jax.types import Weighting
+from logo_jax.types import Statistics, Weighting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +32,13 @@ def confidence(u: Float[Array, "*b"], clip: float) -> Float[Array, "*b"]:
   return jnp.clip(clip - u, 0.0, clip)
 
 
-def make(config: Config) -> Weighting:
+def make(config: Config, statistics: Statistics) -> Weighting:
   """Builds the weighting.
 
   Raises:
     ValueError: a constant is not positive.
   """
+  del statistics
   ranges.check("weighting.", config, clip="(0", temperature="(0")
 
   def log_weight(u: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from logo_jax.types import Weighting
+from logo_jax.types import Statistics, Weighting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,9 +12,9 @@ class Config:
   """Nothing to choose."""
 
 
-def make(config: Config) -> Weighting:
+def make(config: Config, statistics: Statistics) -> Weighting:
   """Builds the identity."""
-  del config
+  del config, statistics
   return Weighting(
     on_store=lambda t, u: (t, jnp.ones_like(t.reward, bool)),
     on_sample=lambda t, u: t,

@@ -251,8 +251,10 @@ class _Logo:
     # The class weight shifts the head's log-odds by its logarithm; undone, `discount`
     # is the expected one and values of imagined steps are not biased by the weight.
     ended = jax.nn.sigmoid(logit - jnp.log(self.config.termination_class_weight))
-    views = jnp.stack([z_state, aux_mean[..., :-1]], -2)
-    std = jnp.exp(0.5 * aux_log_var[..., :-1])
+    views = jnp.stack([z_state, aux_mean[..., :-1]], -2)[..., None, :]
+    aux_std = jnp.exp(0.5 * aux_log_var[..., :-1])
+    # The deductive path is trained by a squared error and has no variance.
+    std = jnp.stack([jnp.zeros_like(aux_std), aux_std], -2)[..., None, :]
     varies = self.statistics.state.varies
     prediction = Prediction(
       obs=obs,
@@ -261,8 +263,7 @@ class _Logo:
       discount=1.0 - ended,
       legal=self._legal(params, z_obs),
       mean=jnp.where(varies, views, 0.0),
-      # The deductive path is trained by a squared error and has no variance.
-      std=jnp.where(varies, jnp.stack([jnp.zeros_like(std), std], -2), 0.0),
+      std=jnp.where(varies, std, 0.0),
     )
     return Latent(obs, state), prediction
 

@@ -50,7 +50,7 @@ def test_world_models(loaded, batch, name):
   latent = jax.eval_shape(model.start, params, t, key)
   new, p = jax.eval_shape(model.step, params, latent, t.action, key)
   _same_shapes(new, latent)
-  assert p.mean.shape == p.std.shape == (ROWS, model.num_views, p.mean.shape[-1])
+  assert p.mean.shape == p.std.shape == (ROWS, model.num_views, *p.mean.shape[-2:])
   wanted = (t.next_obs, t.next_state, t.reward, t.discount, t.next_legal)
   _same_shapes(p[:5], wanted)
   # Finite gradients, different seeds, permutation of the batch.
@@ -71,11 +71,12 @@ def test_world_models(loaded, batch, name):
 @pytest.mark.parametrize("name", registry.names("uncertainty"))
 def test_uncertainties(loaded, batch, name):
   model = _make("model", "logo", loaded.spec, loaded.statistics)
-  uncertainty = _make("uncertainty", name)
+  uncertainty = _make("uncertainty", name, loaded.statistics)
   assert uncertainty.min_views <= model.num_views
   params = model.init(jax.random.key(0))
   t = batch.transition
-  scorer = uncertainty.init(model, params, t, jax.random.key(1))
+  bank = t if uncertainty.bank_size else ()
+  scorer = uncertainty.init(model, params, t, bank, jax.random.key(1))
   latent = model.start(params, t, jax.random.key(2))
   _, p = model.step(params, latent, t.action, jax.random.key(3))
   score = uncertainty.score(scorer, t, p)
@@ -86,8 +87,8 @@ def test_uncertainties(loaded, batch, name):
 
 
 @pytest.mark.parametrize("name", registry.names("weighting"))
-def test_weightings(batch, name):
-  weighting = _make("weighting", name)
+def test_weightings(loaded, batch, name):
+  weighting = _make("weighting", name, loaded.statistics)
   u = jnp.linspace(0.0, 10.0, ROWS)
   log_weight = weighting.log_weight(u)
   assert np.isfinite(log_weight).all()

@@ -57,7 +57,7 @@ def simulator() -> WorldModel:
 
   def step(params, latent, action, key):
     latent, after = jax.vmap(lambda s, a: env.step(s, a, None))(latent, action)
-    none = jnp.zeros((*after.reward.shape, 1, 1))
+    none = jnp.zeros((*after.reward.shape, 1, 1, 1))
     return latent, Prediction(
       after.obs, after.state, after.reward, after.discount, after.legal, none, none
     )

@@ -33,7 +33,8 @@ def _simulator() -> Imagination:
     accumulate=jnp.add,
     calibrate=lambda params, raw: raw,
   )
-  return Imagination(model, score, uniform.make(uniform.Config()))
+  weighting = uniform.make(uniform.Config(), None)  # type: ignore
+  return Imagination(model, score, weighting)
 
 
 def _learner(act, initial_carry=lambda shape: ()):

@@ -62,7 +62,8 @@ def _imagination() -> Imagination:
     accumulate=jnp.maximum,
     calibrate=lambda params, raw: raw,
   )
-  return Imagination(model, score, confidence.make(confidence.Config()))
+  weighting = confidence.make(confidence.Config(), None)  # type: ignore
+  return Imagination(model, score, weighting)
 
 
 def _train(loaded, config, window):

@@ -8,24 +8,31 @@ from logo_jax.uncertainty import path_discrepancy
 
 def test_eq_5_by_hand():
   # Differences (3, 4): root mean square sqrt((9 + 16) / 2).
-  mean = jnp.array([[1.0, 2.0], [4.0, 6.0]])
+  mean = jnp.array([[[1.0, 2.0]], [[4.0, 6.0]]])
   np.testing.assert_allclose(path_discrepancy.discrepancy(mean), np.sqrt(12.5))
+  # Of several groups, the one whose views are furthest apart.
+  groups = jnp.concatenate([mean, jnp.zeros((2, 1, 2))], 1)
+  np.testing.assert_allclose(path_discrepancy.discrepancy(groups), np.sqrt(12.5))
 
 
 def _prediction(mean):
   return Prediction(*(None for _ in range(5)), mean=mean, std=mean)
 
 
+def _make(**fields):
+  return path_discrepancy.make(path_discrepancy.Config(**fields), None)  # type: ignore
+
+
 def test_calibrated_by_the_quantile_of_held_out_data():
   held_out = Transition(*(jnp.arange(101.0) for _ in Transition._fields))
 
   def step(params, latent, action, key):
-    views = jnp.stack([held_out.reward, jnp.zeros(101)], -1)[..., None]  # [101, 2, 1]
-    return latent, _prediction(views)
+    views = jnp.stack([held_out.reward, jnp.zeros(101)], -1)
+    return latent, _prediction(views[..., None, None])  # [101, 2, 1, 1]
 
   model = WorldModel(2, 1, None, None, None, lambda *_: (), step, None)  # type: ignore
-  uncertainty = path_discrepancy.make(path_discrepancy.Config())
-  params = uncertainty.init(model, (), held_out, jax.random.key(0))
+  uncertainty = _make()
+  params = uncertainty.init(model, (), held_out, (), jax.random.key(0))
   np.testing.assert_allclose(params, 95.0)
   np.testing.assert_allclose(uncertainty.calibrate(params, jnp.float32(190.0)), 2.0)
 
@@ -34,7 +41,7 @@ def test_accumulation_along_a_rollout():
   raw = jnp.array([1.0, 3.0, 2.0])
   expected = {"step": [1, 3, 2], "cummax": [1, 3, 3], "cumsum": [1, 4, 6]}
   for form, values in expected.items():
-    uncertainty = path_discrepancy.make(path_discrepancy.Config(accumulate=form))
+    uncertainty = _make(accumulate=form)
     so_far, seen = jnp.float32(0), []
     for score in raw:
       so_far = uncertainty.accumulate(so_far, score)

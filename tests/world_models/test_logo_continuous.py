@@ -76,7 +76,7 @@ def test_shapes_of_a_prediction(loaded, model, shape):
   wanted = (t.next_obs, t.next_state, t.reward, t.discount, t.next_legal)
   for x, y in zip((*p[:5], *new), (*wanted, *latent), strict=True):
     assert (x.shape, x.dtype) == (y.shape, y.dtype)
-  assert p.mean.shape == p.std.shape == (*shape, 2, SPEC.state_dim)
+  assert p.mean.shape == p.std.shape == (*shape, 2, 1, SPEC.state_dim)
   assert p.legal.all()
   assert (p.obs[..., 1, 2] == 0).all()  # exactly: it is padding
   assert (p.obs[..., SPEC.obs_mask] != 0).any(tuple(range(len(shape)))).all()
