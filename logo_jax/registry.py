@@ -12,10 +12,14 @@ _MODULES = {
   "model": {"logo": "logo_jax.world_models.logo"},
   "uncertainty": {
     "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",
+    "disagreement": "logo_jax.uncertainty.disagreement",
+    "knn_search": "logo_jax.uncertainty.knn_search",
     "none": "logo_jax.uncertainty.none",
   },
   "weighting": {
     "confidence": "logo_jax.weighting.confidence",
+    "penalty": "logo_jax.weighting.penalty",
+    "halt": "logo_jax.weighting.halt",
     "uniform": "logo_jax.weighting.uniform",
   },
   "learner": {

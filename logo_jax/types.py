@@ -40,6 +40,11 @@ class EnvSpec:
   obs_sizes: tuple[int, ...] = ()  # of each agent, before padding; () = all obs_dim
   layout: Layout | None = None  # how observations and states split into entities
 
+  def stored(self) -> dict[str, Any]:
+    """The fields that are stored with a dataset; the layout follows from the name."""
+    fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+    return {k: v for k, v in fields.items() if k != "layout"}
+
   @property
   def obs_mask(self) -> np.ndarray:
     """bool `[N, O]`: False where an observation is padding."""
@@ -207,6 +212,7 @@ class Uncertainty(NamedTuple):
   accumulate: Callable[[jax.Array, jax.Array], jax.Array]  # along a rollout
   calibrate: Callable[[Params, jax.Array], jax.Array]  # raw -> calibrated units
   bank_size: int = 0  # fewer where the training split has fewer
+  reads_state: bool = False  # True: `score` looks at predicted states
 
 
 class Weighting(NamedTuple):
@@ -215,6 +221,9 @@ class Weighting(NamedTuple):
   on_store: Callable[[Transition, jax.Array], tuple[Transition, jax.Array]]  # halt
   on_sample: Callable[[Transition, jax.Array], Transition]  # penalty
   log_weight: Callable[[jax.Array], jax.Array]  # confidence; 0 = uniform
+  # The most that it takes from the return of an imagined episode, inf if there is no
+  # bound; learners that keep values within the data's range allow for it.
+  return_loss: float = 0.0
 
 
 class LearnerState(NamedTuple):

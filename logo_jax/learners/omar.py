@@ -61,7 +61,12 @@ class Config:
   # alpha; None: 5 if actions are discrete, 1 if continuous; published, the latter for
   # medium data.
   cql_weight: float | None = None
-  search_weight: float | None = None  # c, in [0, 1]; None: 0.5 discrete, 0.7 continuous
+  # c, in [0, 1]; None: 0.5 discrete, 0.7 continuous. At 0 nothing is searched:
+  # independent CQL learners.
+  search_weight: float | None = None
+  # What values read beside actions; None: obs_state if actions are discrete, else obs.
+  # Only discrete values can read the state, which published code has them do.
+  value_input: Literal["obs", "obs_state"] | None = None
   # How the search moves; "softmax" is what the paper describes. Continuous only.
   search_update: Literal["elites", "softmax"] = "elites"
   search_iterations: int = 2
@@ -134,7 +139,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
 
   return Learner(
     *(init, update, parts.policy.initial_carry, act, config.window),
-    reads_state=context.spec.action_kind == "discrete",
+    reads_state=config.value_input == "obs_state",
   )
 
 
@@ -148,12 +153,15 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
   config = _check(config, spec.action_kind)
   trunk = common.make_trunk(config)
   head = heads.deterministic_if_continuous(spec, config.action_noise)
-  discrete = spec.action_kind == "discrete"
-  make_value = make_action_values if discrete else make_local_value
+  sizes = (spec, statistics, trunk, config.num_heads)
+  if spec.action_kind == "discrete":
+    value = make_action_values(*sizes, config.value_input == "obs_state")
+  else:
+    value = make_local_value(*sizes)
   return Parts(
     config=config,
     policy=make_policy(spec, statistics.obs, head, trunk),
-    value=make_value(spec, statistics, trunk, config.num_heads),
+    value=value,
     search=cem.SearchConfig(
       config.search_update,
       config.search_iterations,
@@ -232,7 +240,11 @@ def _policy_loss(
 
 def _check(config: Any, action_kind: str) -> Any:
   """The configuration with its None filled in."""
-  only = {"push_down": ("density", "continuous"), "lse_on": ("all", "discrete")}
+  only = {
+    "push_down": ("density", "continuous"),
+    "lse_on": ("all", "discrete"),
+    "value_input": ("obs_state", "discrete"),
+  }
   for name, (choice, kind) in only.items():
     if getattr(config, name) == choice and action_kind != kind:
       raise ValueError(
@@ -244,6 +256,7 @@ def _check(config: Any, action_kind: str) -> Any:
     action_kind,
     cql_weight={"discrete": 5.0, "continuous": 1.0},
     search_weight={"discrete": 0.5, "continuous": 0.7},
+    value_input={"discrete": "obs_state", "continuous": "obs"},
     reward_scale=common.REWARD_SCALE,
   )
   ranges.check(

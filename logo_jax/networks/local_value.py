@@ -36,26 +36,28 @@ class _Dueling(nn.Module):
 
 
 class LocalActionValues(NamedTuple):
-  """Values of all discrete actions of each agent, Q_i(s, o_i, .)."""
+  """Values of all discrete actions of each agent, Q_i(s, o_i, .) or Q_i(o_i, .)."""
 
   network: PerAgent
   num_agents: int
   statistics: Statistics
   num_heads: int
+  reads_state: bool
 
   def init(self, key: jax.Array) -> Params:
     """Stacked parameters, head first."""
-    moments = self.statistics
-    x = jnp.zeros((self.num_agents, moments.state.mean.size + moments.obs.mean.size))
+    obs, state = self.statistics.obs.mean.size, self.statistics.state.mean.size
+    x = jnp.zeros((self.num_agents, obs + state * self.reads_state))
     keys = jax.random.split(key, self.num_heads)
     return jax.vmap(lambda k: self.network.init(k, x))(keys)
 
   def values(self, params: Params, obs: jax.Array, state: jax.Array) -> jax.Array:
     """Values [H, *b, N, A] at raw observations [*b, N, O] and states [*b, S]."""
-    obs = standardise(obs, self.statistics.obs)
-    state = standardise(state, self.statistics.state)[..., None, :]
-    state = jnp.broadcast_to(state, (*obs.shape[:-1], state.shape[-1]))
-    x = jnp.concatenate([state, obs], -1)
+    x = standardise(obs, self.statistics.obs)
+    if self.reads_state:
+      state = standardise(state, self.statistics.state)[..., None, :]
+      state = jnp.broadcast_to(state, (*x.shape[:-1], state.shape[-1]))
+      x = jnp.concatenate([state, x], -1)
     return jax.vmap(self.network.apply, (0, None))(params, x)
 
 
@@ -151,12 +153,16 @@ class LocalValue(NamedTuple):
 
 
 def make_action_values(
-  spec: EnvSpec, statistics: Statistics, trunk: Trunk, num_heads: int = 2
+  spec: EnvSpec,
+  statistics: Statistics,
+  trunk: Trunk,
+  num_heads: int = 2,
+  reads_state: bool = True,
 ) -> LocalActionValues:
   """Values of discrete actions, with two hidden layers."""
   module = _Dueling(trunk.hidden_size, spec.action_dim, trunk.dtype)
   network = per_agent(module, spec.num_agents, trunk.share_agents)
-  return LocalActionValues(network, spec.num_agents, statistics, num_heads)
+  return LocalActionValues(network, spec.num_agents, statistics, num_heads, reads_state)
 
 
 def make_local_value(

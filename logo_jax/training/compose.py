@@ -57,17 +57,17 @@ def compose(
   Raises:
     ValueError: components that do not fit together, by name.
   """
+  imagination = _imagination(config, spec, statistics)
+  if imagination is not None:
+    low, high = statistics.return_range
+    low -= imagination.weighting.return_loss
+    statistics = statistics._replace(return_range=(low, high))
   context = LearnerContext(
     spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
   )
   learner = registry.make("learner", config.learner, context)
-  imagination = _imagination(config, spec, statistics)
-  if imagination and learner.reads_state and not imagination.model.predicts_state:
-    raise ValueError(
-      f"learner.name: {config.learner.name!r} as configured reads states, which "
-      f"model.name {_name(config.model)} as configured does not predict; it needs a "
-      "learner that reads observations alone"
-    )
+  if imagination is not None:
+    _check_states(config, imagination, learner)
   return System(learner, imagination)
 
 
@@ -100,8 +100,26 @@ def _imagination(
   return Imagination(model, uncertainty, weighting)
 
 
-def _name(chosen: registry.Component | None) -> str:
-  return repr(chosen.name if chosen else None)
+def _check_states(
+  config: ExperimentConfig, imagination: Imagination, learner: Learner
+) -> None:
+  """Refuses parts that read states beside a model that does not predict them."""
+  if imagination.model.predicts_state:
+    return
+  assert config.model is not None and config.uncertainty is not None
+  reading = {
+    f"learner.name: {config.learner.name!r}": learner.reads_state,
+    f"uncertainty.name: {config.uncertainty.name!r}": (
+      imagination.uncertainty.reads_state
+    ),
+    f"termination: {config.termination!r}": config.termination == "known",
+  }
+  for field, reads in reading.items():
+    if reads:
+      raise ValueError(
+        f"{field} reads states, but model.name {config.model.name!r} as configured "
+        "predicts observations alone; allowed is what reads observations alone"
+      )
 
 
 def _with_known_termination(model: WorldModel, spec: EnvSpec) -> WorldModel:

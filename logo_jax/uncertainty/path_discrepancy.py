@@ -22,12 +22,7 @@ from logo_jax.types import (
   Uncertainty,
   WorldModel,
 )
-
-_ACCUMULATE = {
-  "step": lambda so_far, score: score,
-  "cummax": jnp.maximum,
-  "cumsum": jnp.add,
-}
+from logo_jax.uncertainty.parts import ACCUMULATE, predict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +62,7 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
     key: jax.Array,
   ) -> Params:
     del bank
-    k_start, k_step = jax.random.split(key)
-    latent = model.start(model_params, held_out, k_start)
-    _, prediction = model.step(model_params, latent, held_out.action, k_step)
+    prediction = predict(model, model_params, held_out, key)
     return jnp.quantile(discrepancy(prediction.mean), config.quantile)
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:
@@ -80,6 +73,6 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
     min_views=2,
     init=init,
     score=score,
-    accumulate=_ACCUMULATE[config.accumulate],
+    accumulate=ACCUMULATE[config.accumulate],
     calibrate=lambda scale, raw: raw / jnp.maximum(scale, 1e-8),
   )

@@ -44,7 +44,7 @@ def check_td_lambda(config: Any) -> None:
     )
 
 
-def resolve(config: Any, action_kind: str, **defaults: dict[str, float]) -> Any:
+def resolve(config: Any, action_kind: str, **defaults: dict[str, Any]) -> Any:
   """Fills in fields that are None by the kind of actions.
 
   Args:

@@ -104,7 +104,10 @@ def policy_terms(
   pi = parts.policy.head.mode(outputs, None)  # [*b, N, A]
   context = parts.value.context(params, batch.transition.obs)
   q = parts.value.values(params, context, pi)[0]
-  found, gain = search(parts, params, context, jax.lax.stop_gradient((pi, q)), key)
+  if parts.config.search_weight == 0:
+    found, gain = jax.lax.stop_gradient(pi), jnp.zeros_like(q)
+  else:
+    found, gain = search(parts, params, context, jax.lax.stop_gradient((pi, q)), key)
   distance, penalty = jnp.mean((pi - found) ** 2, -1), jnp.mean(pi**2, -1)
   return PolicyTerms(q, q, distance, gain, penalty)
 
