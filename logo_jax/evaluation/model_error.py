@@ -1,127 +1,108 @@
 """Errors of a world model on held-out episodes, beside persistence."""
 
-import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.data import stream
-from logo_jax.data.dataset import LoadedDataset, transitions, window_starts
-from logo_jax.ops.standardise import Moments, varying_mean
-from logo_jax.types import Metrics, Params, Rows, Statistics, WorldModel
+from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.evaluation import open_loop
+from logo_jax.evaluation.open_loop import Rollouts, Windows
+from logo_jax.types import Metrics, Params, Rows, WorldModel
 
-HORIZONS = (1, 5, 10, 15)
-_MAX_ROWS = 4_096  # of the test split, evenly spaced
+HORIZONS = (1, 5, 10, 15, 20)
+_KINDS = ("state", "obs")
 
 
 def model_errors(model: WorldModel, params: Params, loaded: LoadedDataset) -> dict:
-  """Measures a model on the test episodes.
+  """Measures a model on the test episodes, for the results of a run.
 
   Args:
     model: the world model.
     params: with a leading axis of seeds.
-    loaded: the dataset; its test split is used.
+    loaded: the dataset.
 
   Returns:
-    Means over seeds: one-step figures, and `open_loop`, errors after 1, 5, 10 and 15
+    Means over seeds: one-step figures, and `open_loop`, errors after each of `HORIZONS`
     steps of recorded actions. State and observation errors are root mean squares in
     units of the features' standard deviation, over the features that vary.
   """
-  data, statistics = loaded.data, loaded.statistics
+  windows, horizons = open_loop.take_windows(loaded), sorted({1, *HORIZONS})
+  rolled = open_loop.roll_out(model, params, loaded, windows, horizons)
+  errors, moved = summarise(rolled, horizons), persistence(rolled, horizons)
 
-  # The rows go in as an argument: a captured array would be compiled in as a constant.
-  @functools.partial(jax.jit, static_argnames="steps")
-  def measure(params: Params, rows: Rows, index: jax.Array, steps: int) -> Metrics:
-    def one_seed(params: Params) -> Metrics:
-      if steps == 0:
-        return _one_step(model, params, rows, statistics, index)
-      return _open_loop(model, params, rows, statistics, index, steps)
+  def after(steps: str) -> dict[str, Any]:
+    return {f"{kind}_rmse": errors[f"{kind}_rmse"][steps] for kind in _KINDS} | {
+      f"{kind}_rmse_persistence": moved[f"{kind}_rmse"][steps] for kind in _KINDS
+    }
 
-    return jax.vmap(one_seed)(params)
-
-  def errors(starts: np.ndarray, steps: int) -> dict[str, float]:
-    rows, index = stream.gather_if_on_host(data.rows, _thin(starts), max(steps, 1))
-    return _floats(measure(params, rows, index, steps))
-
-  result: dict[str, Any] = errors(np.asarray(data.test), 0)
-  result["open_loop"] = {}
-  for steps in HORIZONS:
-    windows = window_starts(loaded.test_episodes, steps)
-    if len(windows):
-      result["open_loop"][str(steps)] = errors(windows, steps)
-  return result
+  result = after("1") | {k: v for k, v in errors.items() if not isinstance(v, dict)}
+  result |= diagnose(model, params, loaded, windows)
+  result["open_loop"] = {
+    str(h): after(str(h)) for h in HORIZONS if str(h) in errors["state_rmse"]
+  }
+  return jax.tree.map(lambda x: float(np.mean(x)), result)
 
 
-def r_squared(target: jax.Array, prediction: jax.Array) -> jax.Array:
-  """1 - residual sum of squares / total sum of squares."""
-  residual = jnp.mean((target - prediction) ** 2)
-  return 1.0 - residual / jnp.maximum(jnp.var(target), 1e-12)
+def summarise(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
+  """Figures of each seed: arrays [S], those of horizons in dicts by their number.
 
-
-def rmse(x: jax.Array, y: jax.Array, moments: Moments) -> jax.Array:
-  """Root mean square of (x - y) / std over the features that vary."""
-  std = jnp.where(moments.varies, moments.std, 1.0)
-  return jnp.sqrt(varying_mean(((x - y) / std) ** 2, moments))
-
-
-def _one_step(
-  model: WorldModel,
-  params: Params,
-  rows: Rows,
-  statistics: Statistics,
-  index: jax.Array,
-) -> Metrics:
-  t = transitions(rows, index)
-  k_start, k_step = jax.random.split(jax.random.key(0))
-  _, p = model.step(params, model.start(params, t, k_start), t.action, k_step)
-  ended, said_ended = t.discount == 0, p.discount < 0.5
-  return {
-    "state_rmse": rmse(p.state, t.next_state, statistics.state),
-    "state_rmse_persistence": rmse(t.state, t.next_state, statistics.state),
-    "obs_rmse": rmse(p.obs, t.next_obs, statistics.obs),
-    "obs_rmse_persistence": rmse(t.obs, t.next_obs, statistics.obs),
-    "reward_r2": r_squared(t.reward, p.reward),
-    "legal_accuracy": jnp.mean(p.legal == t.next_legal),
-    "termination_recall": (ended & said_ended).sum() / ended.sum(),  # NaN: none ended
-    "termination_false_alarms": (~ended & said_ended).sum()
-    / jnp.maximum((~ended).sum(), 1),
-    **model.diagnose(params, t),
+  Horizons that no episode lasts are left out. A figure that these data do not have,
+  like the recall of terminations where none ended, is NaN.
+  """
+  errors = (rolled.state_error, rolled.obs_error)
+  squared = np.square(rolled.true_reward - rolled.reward, dtype=np.float64).mean(-1)
+  variance = np.var(rolled.true_reward, dtype=np.float64)
+  return _in_both_units(errors, rolled.left, horizons) | {
+    "reward_r2": 1 - squared / max(variance, 1e-12),
+    "reward_rmse": np.sqrt(squared),  # environment's units
+    "termination_recall": _share(rolled.said_ended, rolled.ended),
+    "termination_false_alarms": _share(rolled.said_ended, ~rolled.ended),
+    "legal_accuracy": rolled.legal_right.mean((1, 2, 3)),
+    "legal_attack_accuracy": _share(rolled.legal_right, rolled.contingent),
   }
 
 
-def _open_loop(
-  model: WorldModel,
-  params: Params,
-  rows: Rows,
-  statistics: Statistics,
-  index: jax.Array,
-  steps: int,
-) -> Metrics:
-  first = transitions(rows, index)
-  last = transitions(rows, index + steps - 1)
-  k_start, k_steps = jax.random.split(jax.random.key(0))
-
-  def step(latent: Any, offset: jax.Array):
-    action = rows.action[index + offset]
-    latent, p = model.step(params, latent, action, jax.random.fold_in(k_steps, offset))
-    return latent, (p.state, p.obs)
-
-  latent = model.start(params, first, k_start)
-  _, (states, all_obs) = jax.lax.scan(step, latent, jnp.arange(steps))
-  return {
-    "state_rmse": rmse(states[-1], last.next_state, statistics.state),
-    "state_rmse_persistence": rmse(first.state, last.next_state, statistics.state),
-    "obs_rmse": rmse(all_obs[-1], last.next_obs, statistics.obs),
-  }
+def persistence(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
+  """Errors of predicting that nothing changes, floats in the form of `summarise`."""
+  errors = (rolled.state_moved[None], rolled.obs_moved[None])
+  found = _in_both_units(errors, rolled.left, horizons)
+  return jax.tree.map(lambda x: float(x[0]), found)
 
 
-def _thin(index: np.ndarray) -> np.ndarray:
-  """At most `_MAX_ROWS` of the rows, evenly spaced."""
-  keep = np.linspace(0, len(index) - 1, min(len(index), _MAX_ROWS))
-  return index[keep.astype(np.int64)]
+def diagnose(
+  model: WorldModel, params: Params, loaded: LoadedDataset, windows: Windows
+) -> dict[str, np.ndarray]:
+  """The model's checks of its own on the windows' first steps, arrays [S]."""
+  rows, start = stream.gather_if_on_host(loaded.data.rows, windows.start, 1)
+
+  @jax.jit
+  def every_seed(params: Params, rows: Rows, start: jax.Array) -> Metrics:
+    # One seed after the other: this is the whole split at once.
+    return jax.lax.map(lambda p: model.diagnose(p, transitions(rows, start)), params)
+
+  return {k: np.asarray(v) for k, v in every_seed(params, rows, start).items()}
 
 
-def _floats(metrics: Metrics) -> dict[str, float]:
-  return {k: float(np.mean(v)) for k, v in jax.device_get(metrics).items()}
+def _in_both_units(
+  errors: Sequence[np.ndarray], left: np.ndarray, horizons: Sequence[int]
+) -> dict[str, dict[str, np.ndarray]]:
+  """Mean squares and their roots, [S] by horizon, of errors [S, H, W] of each kind."""
+  found = {}
+  for kind, error in zip(_KINDS, errors, strict=True):
+    mse = {
+      str(h): error[:, h - 1, left >= h].mean(-1, dtype=np.float64)
+      for h in horizons
+      if (left >= h).any()
+    }
+    found[f"{kind}_mse"] = mse
+    found[f"{kind}_rmse"] = {h: np.sqrt(x) for h, x in mse.items()}
+  return found
+
+
+def _share(right: np.ndarray, among: np.ndarray) -> np.ndarray:
+  """The share of `right` [S, *b] where `among` [*b] is true; NaN if it never is."""
+  chosen = right[:, among]
+  return chosen.mean(-1) if among.any() else np.full(len(right), np.nan)

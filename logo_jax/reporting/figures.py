@@ -48,7 +48,7 @@ def learning_curves(
   canvas = FigureCanvasAgg(figure)
   axes = figure.add_subplot()
   for i, (name, curve) in enumerate(curves.items()):
-    _draw(axes, i, name, curve)
+    draw_curve(axes, i, name, curve)
   if reference is not None:
     label, value = reference
     axes.axhline(value, color=_GREY, linestyle=(0, (4, 3)), linewidth=1.2, label=label)
@@ -66,7 +66,8 @@ def _check(curves: Mapping[str, Curve]) -> None:
       raise ValueError(f"curve {name!r}: lengths {lengths} are not allowed; make equal")
 
 
-def _draw(axes: Any, index: int, name: str, curve: Curve) -> None:
+def draw_curve(axes: Any, index: int, name: str, curve: Curve) -> None:
+  """Draws one curve with its band, in the look of its place among others."""
   steps, mean = (np.asarray(part, dtype=np.float64) for part in curve[:2])
   colour = _COLOURS[index % len(_COLOURS)]
   axes.plot(

@@ -1,0 +1,149 @@
+"""How accurate world models are on held-out episodes, and whether they know it.
+
+Fits every model, `--num_seeds` of each side by side, and follows recorded actions in
+it. An entry of `--models` is a preset, with fields of its model if they shall differ
+and with a label if it shall have one: `logo`, `logo:hidden_size=128:share_local=True`,
+`small@logo:hidden_size=128`. A fit is resumed where it stopped and reused once it is
+finished; each has a folder of its own, good for `--config.model_run` too.
+
+Example:
+  python experiments/model_error.py --dataset=smax/2s3z/medium-replay \
+    --models=logo,logo_literal,direct,ensemble --floor=true --run_dir=runs/error
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from absl import flags
+
+import logo_jax
+from logo_jax import cli, experiment, files, model_study, outcomes, registry
+from logo_jax.config import ExperimentConfig
+from logo_jax.data.dataset import LoadedDataset
+from logo_jax.evaluation import floor, open_loop
+from logo_jax.evaluation.model_error import HORIZONS
+from logo_jax.logging import say
+from logo_jax.model_study import Fitted
+from logo_jax.reporting import model_figure, model_results
+
+_DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Name or path.")
+_MODELS = flags.DEFINE_list("models", ["logo", "logo_literal"], "Which world models.")
+_UNCERTAINTIES = flags.DEFINE_list(
+  "uncertainties",
+  "path_discrepancy,aleatoric@disagreement:kind=aleatoric,"
+  "pairwise@disagreement:kind=pairwise,std@disagreement:kind=std",
+  "What scores the models that have enough views for it, beside their presets' own.",
+)
+_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Fits of each model.", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the first fit.")
+_UPDATES = flags.DEFINE_integer("fit_updates", 0, "Of a fit; 0: the preset's.", 0)
+_BATCH = flags.DEFINE_integer("batch_size", 0, "Of a fit; 0: the preset's.", 0)
+_SPLIT = flags.DEFINE_enum(
+  "split", "test", ["select", "test"], "Choose designs on one, report on the other."
+)
+_FLOOR = flags.DEFINE_bool("floor", False, "Measure what chance alone does, too.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
+_TRANSITIONS = flags.DEFINE_integer("num_transitions", 100_000, "If data are made.", 1)
+_RUN_DIR = flags.DEFINE_string("run_dir", "runs/error", "Where results go.")
+
+
+_DRAWN = (1, 10)  # horizons of the figure's states
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  folder = pathlib.Path(_RUN_DIR.value)
+  models = {k: _budget(c) for k, c in model_study.models(_MODELS.value).items()}
+  model_study.uncertainties(_UNCERTAINTIES.value)
+  for label, config in models.items():
+    experiment.check(config, folder / label)
+  loaded = experiment.load_dataset(next(iter(models.values())))
+  results, states = _about(loaded) | {"models": {}}, {}
+  for label, config in models.items():
+    say(f"{label} on {_DATASET.value}")
+    fitted = model_study.fit(config, loaded, folder / label)
+    if fitted is None:
+      return
+    found, states[label] = _measure(config, fitted, loaded)
+    results["persistence"] = found.pop("persistence")
+    results["models"][label] = model_results.over_seeds(found)
+    files.write_json(folder / "results.json", results)
+  _report(folder, results, states)
+
+
+def _budget(config: ExperimentConfig) -> ExperimentConfig:
+  updates = _UPDATES.value or config.fit.updates
+  fit = dataclasses.replace(
+    config.fit,
+    updates=updates,
+    interval=min(config.fit.interval, updates),
+    batch_size=_BATCH.value or config.fit.batch_size,
+  )
+  return dataclasses.replace(
+    config,
+    dataset=_DATASET.value,
+    data_dir=_DATA_DIR.value,
+    num_transitions=_TRANSITIONS.value,
+    seed=_SEED.value,
+    num_seeds=_SEEDS.value,
+    fit=fit,
+  )
+
+
+def _about(loaded: LoadedDataset) -> dict[str, Any]:
+  """What is measured on what, and the floor."""
+  found = {}
+  if _FLOOR.value:
+    found, why = floor.of_dataset(loaded, HORIZONS)
+    if why:
+      say(f"the floor is not known: {why}")
+  return {
+    "dataset": _DATASET.value,
+    "dataset_hash": loaded.card["content_hash"],
+    "split": _SPLIT.value,
+    "seed": _SEED.value,
+    "num_seeds": _SEEDS.value,
+    "device": outcomes.device_name(),
+    "version": logo_jax.__version__,
+    "floor": found,
+  }
+
+
+def _measure(
+  config: ExperimentConfig, fitted: Fitted, loaded: LoadedDataset
+) -> tuple[dict[str, Any], model_figure.States]:
+  """All figures, by seed, and the first seed's states."""
+  wanted = model_study.uncertainties(_UNCERTAINTIES.value)
+  own = config.uncertainty
+  if own and own.name not in ["none", *(part.name for part in wanted.values())]:
+    wanted[own.name] = own
+  made = {
+    label: registry.make("uncertainty", part, loaded.statistics)
+    for label, part in wanted.items()
+  }
+  windows = open_loop.take_windows(loaded, _SPLIT.value)
+  found = model_study.measure(fitted, loaded, windows, made)
+  model, params = fitted.imagination.model, fitted.params
+  if not model.predicts_state:
+    return found, {}
+  return found, open_loop.predicted_states(model, params, loaded, windows, _DRAWN)
+
+
+def _report(folder: pathlib.Path, results: dict[str, Any], states: dict) -> None:
+  report = model_results.report(results)
+  about = f"{_DATASET.value}, {_SPLIT.value} split, {_SEEDS.value} seeds"
+  files.write_text(folder / "table.md", f"{about}\n\n{report}\n")
+  print(report)
+  if any(states.values()):
+    references = {"persistence": results["persistence"]["state_mse"]}
+    if results["floor"]:
+      references["floor"] = results["floor"]["state_mse"]
+    curves = model_results.curves(results, "state_mse")
+    path = folder / "model_error.png"
+    model_figure.draw(path, states, curves, references, about)
+  print(f"everything is in {folder}/")
+
+
+if __name__ == "__main__":
+  cli.run(main)

@@ -1,0 +1,214 @@
+"""The error that no world model can go below: what chance alone does.
+
+From states that a behaviour policy has reached in the simulator, whole and hidden parts
+included, the same actions are played again with other keys. The best prediction is the
+mean of what follows, its expected squared error their variance.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax.behaviours import library, policy
+from logo_jax.data import source
+from logo_jax.data.dataset import LoadedDataset
+from logo_jax.ops.standardise import Moments
+from logo_jax.types import Environment, EnvSpec, HostEnvironment, Statistics, TimeStep
+
+# (time steps [E], key) -> actions [E, ...]
+Act = Callable[[TimeStep, jax.Array], jax.Array]
+
+
+class Effort(NamedTuple):
+  """How much is simulated."""
+
+  episodes: int = 128  # played to reach states
+  windows: int = 512  # of the reached states, evenly spaced
+  repeats: int = 8  # of each window, other than the recorded play
+
+
+_EFFORT = Effort()
+
+
+class Played(NamedTuple):
+  """Episodes side by side, [T, E, ...]."""
+
+  env_state: Any
+  action: Any
+  last: Any  # the episode was over before the step
+
+
+def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> Act | None:
+  """Who played a dataset, as far as its card says so.
+
+  Args:
+    card: the dataset's; one of collected data names the snapshots that played.
+    spec: of the environment.
+
+  Returns:
+    A function that lets each snapshot play every n-th episode; None for data of others.
+  """
+  played = card.get("behaviour")
+  if not isinstance(played, dict) or "snapshots" not in played:
+    return None
+  params = [library.load(entry["name"]) for entry in played["snapshots"]]
+  stacked = jax.tree.map(lambda *x: jnp.stack(x), *params)
+
+  def act(now: TimeStep, key: jax.Array) -> jax.Array:
+    every = jax.vmap(policy.outputs, (0, None))(stacked, now.obs)
+    episode = jnp.arange(now.last.shape[0])
+    scores = every[episode % len(params), episode]
+    kind, epsilon = spec.action_kind, played["epsilon"]
+    return policy.choose(scores, now.legal, kind, epsilon, key)
+
+  return act
+
+
+def of_dataset(loaded: LoadedDataset, horizons: Sequence[int]) -> tuple[dict, str]:
+  """The floor under every model of a dataset.
+
+  Returns:
+    What `measure` gives and ""; or {} and why it is not known.
+  """
+  env, why = source.environment(loaded.card, loaded.spec)
+  if env is None:
+    return {}, why
+  if isinstance(env, HostEnvironment):  # their steps use no chance
+    return zero(horizons), ""
+  act = behaviour(loaded.card, loaded.spec)
+  if act is None:
+    return {}, "the dataset's card names no behaviour policies"
+  return measure(env, act, loaded.statistics, horizons), ""
+
+
+def measure(
+  env: Environment,
+  act: Act,
+  statistics: Statistics,
+  horizons: Sequence[int],
+  effort: Effort = _EFFORT,
+  seed: int = 0,
+) -> dict[str, dict[str, float]]:
+  """Plays, re-simulates and gives the least expected squared error.
+
+  Like a model's error it counts windows whose recorded play goes so far. Among the
+  repeats of a window only those that go as far count, too: of such windows a model's
+  error is known, and that its episode goes on is part of what it may know.
+
+  Args:
+    env: a jittable environment.
+    act: the behaviour.
+    statistics: of the dataset; its deviations are the unit.
+    horizons: steps of interest.
+    effort: how much is simulated.
+    seed: of all chances.
+
+  Returns:
+    `state_mse`, `state_rmse`, `obs_mse` and `obs_rmse` by horizon; those that no window
+    reaches are left out.
+  """
+  k_play, k_repeat = jax.random.split(jax.random.key(seed))
+  played = jax.jit(lambda key: _play(env, act, effort.episodes, key))(k_play)
+  over = np.asarray(played.last)
+  left = np.cumsum(~over[::-1], 0)[::-1].astype(np.int32)  # steps to the end
+  episode, time = np.nonzero(~over.T)
+  keep = np.linspace(0, len(time) - 1, min(effort.windows, len(time))).astype(np.int32)
+  time, episode = time[keep], episode[keep]
+  horizons = [h for h in horizons if h <= left.max()]
+
+  def spread(played: Played, key: jax.Array) -> Any:
+    return _repeat(
+      env, statistics, (played, time, episode), max(horizons), effort.repeats, key
+    )
+
+  variances, counts = jax.device_get(jax.jit(spread)(played, k_repeat))
+  found: dict[str, dict[str, float]] = {}
+  for kind, variance in variances.items():
+    mse = {}
+    for h in horizons:
+      counted = (left[time, episode] >= h) & (counts[h - 1] > 1)
+      if counted.any():
+        mse[str(h)] = float(variance[h - 1, counted].mean())
+    found[f"{kind}_mse"] = mse
+    found[f"{kind}_rmse"] = {h: x**0.5 for h, x in mse.items()}
+  return found
+
+
+def zero(horizons: Sequence[int]) -> dict[str, dict[str, float]]:
+  """The floor of an environment without chance, in the form of `measure`."""
+  nothing = {str(h): 0.0 for h in horizons}
+  names = [f"{kind}_{unit}" for kind in ("state", "obs") for unit in ("mse", "rmse")]
+  return {name: dict(nothing) for name in names}
+
+
+def _play(env: Environment, act: Act, num_episodes: int, key: jax.Array) -> Played:
+  k_reset, k_steps = jax.random.split(key)
+
+  def step(carry: tuple, count: jax.Array) -> tuple[tuple, Played]:
+    env_state, now = carry
+    k_act, k_env = jax.random.split(jax.random.fold_in(k_steps, count))
+    action = act(now, k_act)
+    keys = jax.random.split(k_env, num_episodes)
+    moved, reached = jax.vmap(env.step)(env_state, action, keys)
+    reached = reached._replace(last=now.last | reached.last)
+    return (moved, reached), Played(env_state, action, now.last)
+
+  first = jax.vmap(env.reset)(jax.random.split(k_reset, num_episodes))
+  return jax.lax.scan(step, first, jnp.arange(env.spec.max_steps))[1]
+
+
+def _repeat(
+  env: Environment,
+  statistics: Statistics,
+  where: tuple[Played, Any, Any],
+  steps: int,
+  repeats: int,
+  key: jax.Array,
+) -> tuple[dict[str, jax.Array], jax.Array]:
+  """Variances [H, W] among the repeats of windows, and how many repeats they count."""
+  played, time, episode = where
+  reached = jax.tree.map(lambda x: x[time, episode], played.env_state)
+  shape = (len(time), repeats)
+  several = jax.tree.map(
+    lambda x: jnp.broadcast_to(x[:, None], (*shape, *x.shape[1:])), reached
+  )
+  one = jax.vmap(jax.vmap(env.step, (0, None, 0)))
+
+  def step(carry: tuple, offset: jax.Array) -> tuple[tuple, Any]:
+    env_state, going = carry
+    now = jnp.minimum(time + offset, played.last.shape[0] - 1)
+    keys = jax.random.split(jax.random.fold_in(key, offset), shape)
+    env_state, after = one(env_state, played.action[now, episode], keys)
+    variances = {
+      "state": _variance(after.state, going, statistics.state),
+      "obs": _variance(after.obs, going, statistics.obs),
+    }
+    return (env_state, going & ~after.last), (variances, going.sum(1))
+
+  carry = (several, jnp.ones(shape, bool))
+  return jax.lax.scan(step, carry, jnp.arange(steps))[1]
+
+
+def _variance(x: jax.Array, counted: jax.Array, m: Moments) -> jax.Array:
+  """The unbiased variance over repeats, in standard deviations squared.
+
+  Args:
+    x: [W, K, *any, F].
+    counted: bool [W, K], which repeats count.
+    m: moments of the features.
+
+  Returns:
+    [W], means over the features that vary.
+  """
+  weight = counted.reshape(*counted.shape, *[1] * (x.ndim - 2)).astype(x.dtype)
+  number = weight.sum(1)
+  z = x / jnp.where(m.varies, m.std, 1.0)
+  away = z - (weight * z).sum(1, keepdims=True) / jnp.maximum(number, 1.0)[:, None]
+  variance = (weight * away**2).sum(1) / jnp.maximum(number - 1, 1.0)
+  per_entity = jnp.where(m.varies, variance, 0.0).sum(-1) / jnp.maximum(
+    m.varies.sum(), 1
+  )
+  return per_entity.reshape(len(x), -1).mean(-1)

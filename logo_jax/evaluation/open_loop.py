@@ -1,0 +1,292 @@
+"""Rollouts of a world model under the actions of recorded episodes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax.data import stream
+from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.ops.standardise import Moments, standardise
+from logo_jax.types import (
+  Metrics,
+  Params,
+  Prediction,
+  Rows,
+  Transition,
+  Uncertainty,
+  WorldModel,
+)
+
+_MAX_WINDOWS = 4_096  # of a split, evenly spaced
+_CHUNK = 256  # windows at once: models of many entities need much memory for each
+
+# What an observer sees of a step: (imagined, prediction, recorded) -> tree of [W, ...].
+Look = Callable[[Transition, Prediction, Transition], Any]
+
+
+class Scorer(NamedTuple):
+  """An uncertainty, ready to score what a model imagines."""
+
+  uncertainty: Uncertainty
+  params: Params  # with a leading axis of seeds
+
+
+class Windows(NamedTuple):
+  """Rows from which recorded actions are followed, in order."""
+
+  start: Any  # int32 [W], of numpy or JAX
+  left: Any  # int32 [W], steps from there to the end of the episode
+
+
+class Rollouts(NamedTuple):
+  """What open-loop rollouts came to; axes seeds S, steps H and windows W.
+
+  What lies past the end of an episode (`left`) means nothing. Errors are mean squares
+  over the features that vary, in units of their variance.
+  """
+
+  left: np.ndarray  # [W]
+  state_error: np.ndarray  # [S, H, W]; NaN where the model predicts no states
+  obs_error: np.ndarray  # [S, H, W]
+  state_moved: np.ndarray  # [H, W], the error of persistence
+  obs_moved: np.ndarray  # [H, W]
+  reward: np.ndarray  # [S, W], of the first step
+  true_reward: np.ndarray  # [W]
+  said_ended: np.ndarray  # bool [S, W], of the first step
+  ended: np.ndarray  # bool [W]
+  legal_right: np.ndarray  # bool [S, W, N, A], of the first step
+  contingent: np.ndarray  # bool [W, N, A], see `contingent_actions`
+  scores: dict[str, np.ndarray]  # [S, H, W], raw, of each step alone
+
+
+def take_windows(
+  loaded: LoadedDataset, split: str = "test", most: int = _MAX_WINDOWS
+) -> Windows:
+  """Windows of a split, evenly spaced; each goes on to the end of its episode.
+
+  Args:
+    loaded: the dataset.
+    split: "test", "select" or "train".
+    most: as many at most.
+  """
+  start = np.asarray(getattr(loaded.data, split))
+  # Rows of one episode follow each other; final rows, which start nothing, part them.
+  last = np.flatnonzero(np.diff(start, append=start[-1] + 2) > 1)
+  places = np.arange(len(start))
+  left = last[np.searchsorted(last, places)] - places + 1
+  keep = thin(places, most)
+  return Windows(start[keep], left[keep].astype(np.int32))
+
+
+def thin(index: np.ndarray, most: int) -> np.ndarray:
+  """At most so many of the items, evenly spaced."""
+  keep = np.linspace(0, len(index) - 1, min(len(index), most))
+  return index[keep.astype(np.int64)]
+
+
+def imagine(
+  model: WorldModel,
+  params: Params,
+  rows: Rows,
+  windows: Windows,
+  steps: int,
+  look: Look,
+) -> Any:
+  """Follows the recorded actions in the model, in one scan.
+
+  Args:
+    model: the world model.
+    params: of one seed.
+    rows: recorded time steps.
+    windows: W of them; past an episode's end its last action is repeated.
+    steps: H.
+    look: what to keep of a step: the imagined transition (as an uncertainty sees it),
+      the prediction, and the recorded transition.
+
+  Returns:
+    What `look` has returned, with a leading axis H.
+  """
+  first = transitions(rows, windows.start)
+  k_start, k_steps = jax.random.split(jax.random.key(0))
+
+  def step(carry: tuple, offset: jax.Array) -> tuple[tuple, Any]:
+    latent, obs, state, legal = carry
+    true = transitions(rows, windows.start + jnp.minimum(offset, windows.left - 1))
+    key = jax.random.fold_in(k_steps, offset)
+    latent, p = model.step(params, latent, true.action, key)
+    imagined = Transition(
+      *(obs, state, legal, true.action),
+      reward=p.reward,
+      discount=p.discount,
+      next_obs=p.obs,
+      next_state=p.state,
+      next_legal=p.legal,
+    )
+    return (latent, p.obs, p.state, p.legal), look(imagined, p, true)
+
+  latent = model.start(params, first, k_start)
+  carry = (latent, first.obs, first.state, first.legal)
+  return jax.lax.scan(step, carry, jnp.arange(steps))[1]
+
+
+def in_chunks(
+  fn: Callable[[Any, Rows, Windows], Any],
+  params: Params,
+  loaded: LoadedDataset,
+  windows: Windows,
+  steps: int = 1,
+) -> Any:
+  """Maps a function of one seed over seeds and, a chunk at a time, over windows.
+
+  Args:
+    fn: (parameters, rows, windows [W]) -> tree of [H, W, ...].
+    params: with a leading axis of seeds.
+    loaded: the dataset.
+    windows: where to look.
+    steps: rows that follow a window's first which the function reads.
+
+  Returns:
+    The tree on the host, its leaves [S, H, W, ...].
+  """
+  # Rows go in as an argument: a captured array would be compiled in as a constant.
+  mapped = jax.jit(jax.vmap(fn, (0, None, None)))
+  num = len(windows.start)
+  size = min(num, _CHUNK)
+  parts = []
+  for begin in range(0, num, size):
+    index = np.minimum(np.arange(begin, begin + size), num - 1)  # the last is repeated
+    rows, start = stream.gather_if_on_host(
+      loaded.data.rows, windows.start[index], steps
+    )
+    chunk = mapped(params, rows, Windows(start, windows.left[index]))
+    keep = min(size, num - begin)
+    parts.append(jax.tree.map(lambda x, n=keep: np.asarray(x)[:, :, :n], chunk))
+  return jax.tree.map(lambda *x: np.concatenate(x, 2), *parts)
+
+
+def roll_out(
+  model: WorldModel,
+  params: Params,
+  loaded: LoadedDataset,
+  windows: Windows,
+  horizons: Sequence[int],
+  scorers: Mapping[str, Scorer] | None = None,
+) -> Rollouts:
+  """Rolls out from all windows, as far as the largest horizon that one of them has.
+
+  Args:
+    model: the world model.
+    params: with a leading axis of seeds.
+    loaded: the dataset.
+    windows: from `take_windows`.
+    horizons: steps of interest.
+    scorers: uncertainties by name, to be scored along the way.
+  """
+  scorers = dict(scorers or {})
+  steps = max([h for h in horizons if h <= windows.left.max()], default=1)
+  statistics = loaded.statistics
+
+  def one_seed(both: tuple[Params, Params], rows: Rows, windows: Windows) -> Metrics:
+    first = transitions(rows, windows.start)
+
+    def look(t: Transition, p: Prediction, true: Transition) -> dict[str, Any]:
+      return {
+        "state_error": squared_error(p.state, true.next_state, statistics.state),
+        "obs_error": squared_error(p.obs, true.next_obs, statistics.obs),
+        "state_moved": squared_error(first.state, true.next_state, statistics.state),
+        "obs_moved": squared_error(first.obs, true.next_obs, statistics.obs),
+        "reward": p.reward,
+        "true_reward": true.reward,
+        "said_ended": p.discount < 0.5,
+        "ended": true.discount == 0,
+        "legal_right": p.legal == true.next_legal,
+        "contingent": true.next_legal,
+        "scores": score(scorers, both[1], t, p),
+      }
+
+    return imagine(model, both[0], rows, windows, steps, look)
+
+  both = (params, {name: s.params for name, s in scorers.items()})
+  found = in_chunks(one_seed, both, loaded, windows, steps)
+  for name in _FIRST_STEP:
+    found[name] = found[name][:, 0]
+  for name in _OF_THE_DATA:
+    found[name] = found[name][0]
+  found["contingent"] = contingent_actions(found["contingent"])
+  if not model.predicts_state:
+    found["state_error"] = np.full_like(found["state_error"], np.nan)
+  return Rollouts(left=windows.left, **found)
+
+
+_FIRST_STEP = "reward true_reward said_ended ended legal_right contingent".split()
+_OF_THE_DATA = "state_moved obs_moved true_reward ended contingent".split()
+
+
+def score(
+  scorers: Mapping[str, Scorer], params: Params, t: Transition, p: Prediction
+) -> dict[str, jax.Array]:
+  """Raw scores of imagined transitions; `params` are one seed's, by name."""
+  return {
+    name: scorer.uncertainty.score(params[name], t, p)
+    for name, scorer in scorers.items()
+  }
+
+
+def contingent_actions(legal: np.ndarray) -> np.ndarray:
+  """Which entries of masks of legal actions say something.
+
+  An agent's action is contingent where it is allowed at some times and forbidden at
+  others, though the agent may do something: attacks whose target may be out of range.
+  What is always allowed does not count, nor do masks that leave an agent no choice (of
+  the dead, in battles).
+
+  Args:
+    legal: bool [W, N, A].
+
+  Returns:
+    bool [W, N, A].
+  """
+  choice = legal.sum(-1, keepdims=True) > 1
+  sometimes, always = (legal & choice).any(0), (legal | ~choice).all(0)
+  return choice & sometimes & ~always
+
+
+def predicted_states(
+  model: WorldModel,
+  params: Params,
+  loaded: LoadedDataset,
+  windows: Windows,
+  horizons: Sequence[int],
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+  """The first seed's states at some horizons, in standard deviations, for figures.
+
+  Returns:
+    Horizon to recorded and predicted states [W, F], over the features that vary and the
+    windows that last so long; horizons that none lasts are left out.
+  """
+  moments = loaded.statistics.state
+  horizons = [h for h in horizons if h <= windows.left.max()]
+
+  def one_seed(params: Params, rows: Rows, windows: Windows) -> Any:
+    look: Look = lambda t, p, true: (true.next_state, p.state)  # noqa: E731
+    seen = imagine(model, params, rows, windows, max(horizons), look)
+    return jax.tree.map(lambda x: standardise(x, moments), seen)
+
+  alone = jax.tree.map(lambda x: x[:1], params)
+  seen = in_chunks(one_seed, alone, loaded, windows, max(horizons))
+  varies = np.asarray(moments.varies)
+  found = {}
+  for h in horizons:
+    true, predicted = (x[0, h - 1, windows.left >= h][:, varies] for x in seen)
+    found[h] = (true, predicted)
+  return found
+
+
+def squared_error(x: jax.Array, y: jax.Array, m: Moments) -> jax.Array:
+  """Mean square of (x - y) / std over the features that vary, [W] of [W, *any, F]."""
+  z = jnp.where(m.varies, (x - y) / jnp.where(m.varies, m.std, 1.0), 0.0)
+  per_entity = (z**2).sum(-1) / jnp.maximum(m.varies.sum(), 1)
+  return per_entity.reshape(len(x), -1).mean(-1)

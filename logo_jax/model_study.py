@@ -1,0 +1,176 @@
+"""A study of world models: fitted side by side, measured on held-out episodes."""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+import os
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from logo_jax import config as config_lib
+from logo_jax import presets
+from logo_jax.config import ExperimentConfig
+from logo_jax.data.dataset import LoadedDataset
+from logo_jax.evaluation import model_error, open_loop, trust
+from logo_jax.evaluation.open_loop import Windows
+from logo_jax.logging import graceful_stop, say
+from logo_jax.registry import Component
+from logo_jax.reporting import runs
+from logo_jax.run_folder import RunFolder
+from logo_jax.training import compose, loop, parallel
+from logo_jax.training.compose import Imagination
+from logo_jax.training.session import Seconds, Session
+from logo_jax.types import Params, Uncertainty
+
+
+class Fitted(NamedTuple):
+  """A world model after phase 1."""
+
+  imagination: Imagination
+  params: Params  # on the host, with a leading axis of seeds
+  seconds: float  # of the fit of all seeds side by side
+
+
+def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
+  """Reads which models are meant.
+
+  Args:
+    entries: presets, with other fields of the model and a label where wanted:
+      `logo`, `logo:hidden_size=128:share_local=true`, `small@logo:hidden_size=128`.
+
+  Returns:
+    Label to configuration; the label is the entry itself if none is given.
+
+  Raises:
+    ValueError: an entry says something that is not allowed, or is there twice.
+  """
+
+  def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
+    values = config_lib.to_dict(presets.get(name))
+    if values["model"] is None:
+      raise ValueError(f"preset {name!r} has no world model")
+    return config_lib.from_dict(values | {"model": values["model"] | fields})
+
+  return _read("models", entries, make)
+
+
+def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
+  """Like `models`, of uncertainties, for example `std@disagreement:kind=std`."""
+
+  def make(name: str, fields: dict[str, Any]) -> Component:
+    values = config_lib.to_dict(presets.get("logo"))
+    made = config_lib.from_dict(values | {"uncertainty": {"name": name} | fields})
+    assert made.uncertainty is not None
+    return made.uncertainty
+
+  return _read("uncertainties", entries, make)
+
+
+def _read(
+  flag: str, entries: Sequence[str], make: Callable[..., Any]
+) -> dict[str, Any]:
+  found: dict[str, Any] = {}
+  for entry in entries:
+    given, _, rest = entry.rpartition("@")
+    name, *settings = rest.split(":")
+    label = given or rest
+    try:
+      if label in found or not label or label.startswith(".") or "/" in label:
+        raise ValueError(
+          f"label {label!r} must be one of its own that can name a folder, without a "
+          "slash; write label@name"
+        )
+      found[label] = make(name, dict(map(_field, settings)))
+    except ValueError as error:
+      raise ValueError(f"{flag}: {entry!r}: {error}") from None
+  return found
+
+
+def _field(setting: str) -> tuple[str, Any]:
+  name, equals, value = setting.partition("=")
+  if not equals:
+    raise ValueError(f"{setting!r} must be field=value")
+  try:
+    return name, ast.literal_eval(value)
+  except (ValueError, SyntaxError):  # a word
+    return name, {"true": True, "false": False}.get(value, value)
+
+
+def fit(
+  config: ExperimentConfig, loaded: LoadedDataset, run_dir: str | os.PathLike[str]
+) -> Fitted | None:
+  """Fits the world models of all seeds; resumes or reuses what the folder holds.
+
+  Args:
+    config: a model-based system; its learner is not trained.
+    loaded: the dataset.
+    run_dir: the folder of this model; other runs can take the model over from there.
+
+  Returns:
+    The models, or None if the process was asked to stop; then the state is saved and
+    the same call goes on from there.
+
+  Raises:
+    ValueError: the configuration, the data or the stored run do not fit.
+    FileExistsError: another process works on the folder.
+    training.session.Diverged: a loss is not finite.
+  """
+  compose.check_batch_sizes(config, loaded.num_transitions)
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  axis = parallel.batch_axis(mesh)
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis)
+  assert system.imagination is not None
+  stored = config_lib.to_dict(config) | {"dataset_hash": loaded.card["content_hash"]}
+  with RunFolder.open(run_dir, stored) as folder, graceful_stop() as stop:
+    rows = runs.read_metrics(folder.path) if folder.metrics_path.exists() else []
+    spent = rows[-1]["seconds/fit_model"] if rows else 0.0
+    seconds = Seconds({"fit_model": spent})
+    data = parallel.place(loaded.data, mesh)
+    params = loop.fit_model(Session(config, system, mesh, data, folder, stop, seconds))
+    if params is None:
+      say(f"stopped; the same command resumes {folder.path}")
+      return None
+  params = jax.device_get(params)
+  return Fitted(system.imagination, params, seconds.by_phase["fit_model"])
+
+
+def measure(
+  fitted: Fitted,
+  loaded: LoadedDataset,
+  windows: Windows,
+  uncertainties: Mapping[str, Uncertainty],
+) -> dict[str, Any]:
+  """All that is measured of a fitted world model.
+
+  Args:
+    fitted: the model.
+    loaded: the dataset.
+    windows: where to look.
+    uncertainties: by name; those that the model has too few views for, or no states,
+      are left out.
+
+  Returns:
+    Figures of each seed, [S], in nested dicts: those of `model_error.summarise`,
+    `diagnose` (the model's own), `spearman`, `auroc`, `parameters`, and `seconds` of
+    the fit of all seeds together, [1]; and `persistence`, floats.
+  """
+  model, params = fitted.imagination.model, fitted.params
+  horizons = model_error.HORIZONS
+  scorers = {
+    name: trust.make_scorer(uncertainty, model, params, loaded)
+    for name, uncertainty in uncertainties.items()
+    if uncertainty.min_views <= model.num_views
+    and (model.predicts_state or not uncertainty.reads_state)
+  }
+  rolled = open_loop.roll_out(model, params, loaded, windows, horizons, scorers)
+  leaves = jax.tree.leaves(params)
+  size = sum(leaf[0].size for leaf in leaves)
+  return model_error.summarise(rolled, horizons) | {
+    "diagnose": model_error.diagnose(model, params, loaded, windows),
+    "spearman": trust.rank_correlations(rolled, horizons),
+    "auroc": trust.separations(model, params, loaded, windows, scorers),
+    "parameters": np.full(len(leaves[0]), size),
+    "seconds": np.array([fitted.seconds]),
+    "persistence": model_error.persistence(rolled, horizons),
+  }

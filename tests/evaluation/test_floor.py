@@ -1,0 +1,114 @@
+"""The floor of games whose chances are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax.evaluation import floor
+from logo_jax.ops.standardise import moments
+from logo_jax.types import Environment, EnvSpec, Statistics, TimeStep
+
+STEPS, PUSH = 8, 3.0
+
+
+def _walk(end_chance=0.0) -> Environment:
+  """x grows by the action and a coin, -1 or 1; the second feature counts the steps.
+
+  With `end_chance` an episode ends after each step, and then x jumps far away.
+  """
+  spec = EnvSpec("toy/walk", 1, 1, 2, "discrete", 2, STEPS)
+
+  def show(state, ended):
+    x, count = state
+    return TimeStep(
+      obs=x[None, None],
+      state=jnp.stack([x, count.astype(jnp.float32)]),
+      legal=jnp.ones((1, 2), bool),
+      reward=jnp.float32(0),
+      discount=1.0 - ended,
+      last=ended | (count >= STEPS),
+      won=jnp.zeros((), bool),
+    )
+
+  def reset(key):
+    state = jax.random.normal(key), jnp.int32(0)
+    return state, show(state, jnp.zeros((), bool))
+
+  def step(state, action, key):
+    k_coin, k_end = jax.random.split(key)
+    x, count = state
+    ended = jax.random.uniform(k_end) < end_chance
+    x = x + PUSH * action[0] + jax.random.rademacher(k_coin, (), jnp.float32)
+    state = x + 100 * ended, count + 1
+    return state, show(state, ended)
+
+  return Environment(spec, reset, step)
+
+
+def _act(now, key):
+  return jax.random.randint(key, (len(now.last), 1), 0, 2)
+
+
+def _statistics() -> Statistics:
+  """Deviations of 2 and of 1."""
+  state = moments(np.array([[-2.0, -1.0], [2.0, 1.0]]))
+  return Statistics(
+    moments(np.array([[-2.0], [2.0]])), state, moments(np.zeros(1)), (0, 0)
+  )
+
+
+def test_variance_grows_with_the_coins():
+  """h coins have variance h: h / 4 in deviations of x, half of it over two features."""
+  effort = floor.Effort(episodes=64, windows=400, repeats=16)
+  found = floor.measure(_walk(), _act, _statistics(), (1, 4, 9), effort)
+  assert set(found["state_mse"]) == {"1", "4"}  # no episode has nine steps
+  for h in (1, 4):
+    np.testing.assert_allclose(found["state_mse"][str(h)], h / 8, rtol=0.05)
+    np.testing.assert_allclose(found["obs_mse"][str(h)], h / 4, rtol=0.05)
+    rmse = found["state_mse"][str(h)] ** 0.5
+    assert found["state_rmse"][str(h)] == rmse
+
+
+def test_repeats_that_end_early_do_not_count():
+  """An end adds 100 to x: what comes after it must not enter the variance at 2 steps.
+
+  At the second step it may: the episode's last step is a prediction like the others.
+  The variance of 100 times an event of chance p is 1e4 p (1 - p).
+  """
+  chance = 0.1
+  effort = floor.Effort(episodes=256, windows=800, repeats=16)
+  found = floor.measure(_walk(chance), _act, _statistics(), (1, 2), effort)
+  for h in (1, 2):
+    expected = (h + 1e4 * chance * (1 - chance)) / 4
+    np.testing.assert_allclose(found["obs_mse"][str(h)], expected, rtol=0.1)
+
+
+def test_no_chance_no_floor():
+  found = floor.zero((1, 5))
+  assert found["state_mse"] == {"1": 0.0, "5": 0.0} and set(found) == {
+    f"{kind}_{unit}" for kind in ("state", "obs") for unit in ("mse", "rmse")
+  }
+
+
+def test_who_played_is_what_the_card_says():
+  spec = EnvSpec("smax/2s3z", 5, 127, 120, "discrete", 10, 100)
+  assert floor.behaviour({}, spec) is None
+  card = {
+    "behaviour": {
+      "epsilon": 0.0,
+      "snapshots": [{"name": "smax/2s3z/0"}, {"name": "smax/2s3z/1"}],
+    }
+  }
+  act = floor.behaviour(card, spec)
+  assert act is not None
+  legal = jnp.zeros((3, 5, 10), bool).at[..., 4].set(True)
+  now = TimeStep(
+    obs=jnp.ones((3, 5, 127)),
+    state=jnp.zeros((3, 120)),
+    legal=legal,
+    reward=jnp.zeros(3),
+    discount=jnp.ones(3),
+    last=jnp.zeros(3, bool),
+    won=jnp.zeros(3, bool),
+  )
+  np.testing.assert_array_equal(act(now, jax.random.key(0)), np.full((3, 5), 4))

@@ -1,0 +1,130 @@
+"""The study of world models: its entries, and the binary as a user runs it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from logo_jax import model_study
+from logo_jax.data import store
+from tests import toys
+
+ROOT = pathlib.Path(__file__).parents[1]
+BINARY = ROOT / "experiments/model_error.py"
+
+
+def test_entries_name_models_their_fields_and_labels():
+  found = model_study.models(
+    ["logo", "logo:hidden_size=8:share_local=true", "wide@logo_literal:hidden_size=512"]
+  )
+  assert list(found) == ["logo", "logo:hidden_size=8:share_local=true", "wide"]
+  _, small, wide = (config.model.config for config in found.values() if config.model)
+  assert small.hidden_size == 8 and small.share_local is True
+  assert wide.hidden_size == 512 and wide.deduce_input == "obs"  # the preset's
+
+
+def test_entries_name_uncertainties():
+  found = model_study.uncertainties(["u@path_discrepancy:quantile=0.9"])
+  assert found["u"].name == "path_discrepancy" and found["u"].config.quantile == 0.9
+
+
+@pytest.mark.parametrize(
+  ("entry", "message"),
+  [
+    ("lego", "preset: must be one of logo"),
+    ("bc", "preset 'bc' has no world model"),
+    ("logo:hidden=8", "model.hidden: unknown key of 'logo'; allowed are"),
+    ("logo:hidden_size=big", "model.hidden_size: must be of type int; got 'big'"),
+    ("logo:hidden_size", "'hidden_size' must be field=value"),
+    ("../x@logo", "label '../x' must be one of its own"),
+  ],
+)
+def test_wrong_entries_are_refused_by_name(entry, message):
+  with pytest.raises(ValueError, match=message) as caught:
+    model_study.models([entry])
+  assert str(caught.value).startswith(f"models: {entry!r}: ")
+
+
+def test_labels_are_told_apart():
+  with pytest.raises(ValueError, match="label 'logo' must be one of its own"):
+    model_study.models(["logo", "logo"])
+
+
+def _run(tmp_path, *arguments):
+  command = [
+    sys.executable,
+    str(BINARY),
+    f"--dataset={tmp_path / 'corridor'}",
+    "--uncertainties=path_discrepancy",
+    "--num_seeds=2",
+    "--fit_updates=20",
+    "--batch_size=16",
+    f"--run_dir={tmp_path / 'runs'}",
+    *arguments,
+  ]
+  return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  tmp_path = tmp_path_factory.mktemp("study")
+  made = toys.random_play(toys.corridor(), 60)
+  spec = toys.corridor().spec.stored()
+  store.write(tmp_path / "corridor", made.rows, made.episode_start, {"spec": spec})
+  done = _run(tmp_path, "--models=tiny@logo:hidden_size=8", "--floor=true")
+  assert done.returncode == 0, done.stderr
+  return tmp_path, done
+
+
+def test_results_have_what_they_must(finished):
+  tmp_path, done = finished
+  folder = tmp_path / "runs"
+  results = json.loads((folder / "results.json").read_text())
+  model = results["models"]["tiny"]
+  for kind in ("state", "obs"):
+    mse, rmse = (model[f"{kind}_{unit}"] for unit in ("mse", "rmse"))
+    assert list(mse) == list(rmse) == ["1", "5"]  # no episode lasts ten steps
+    np.testing.assert_allclose(np.square(rmse["5"]["seeds"]), mse["5"]["seeds"])
+    assert np.isfinite(results["persistence"][f"{kind}_mse"]["5"])
+  for name in "reward_r2 reward_rmse legal_accuracy legal_attack_accuracy".split():
+    assert len(model[name]["seeds"]) == 2 and np.isfinite(model[name]["ci95"]), name
+  assert model["termination_false_alarms"]["mean"] is not None
+  assert model["termination_recall"]["mean"] is None  # nobody arrived, there: NaN
+  for suffix in ("", "_cummax", "_cumsum"):
+    assert -1 <= model["spearman"]["path_discrepancy" + suffix]["5"]["mean"] <= 1
+  assert 0 <= model["auroc"]["path_discrepancy"]["mean"] <= 1
+  assert model["parameters"]["seeds"] == [model["parameters"]["mean"]] * 2
+  assert model["seconds"]["mean"] > 0
+  assert set(model["state_mse"]["1"]) == {"mean", "ci95", "seeds"}
+  assert results["floor"] == {}  # nobody's environment
+  assert "the floor is not known: no environment here" in done.stderr
+  assert "persistence" in done.stdout and "tiny" in done.stdout
+  assert "persistence" in (folder / "table.md").read_text()
+  assert (folder / "model_error.png").stat().st_size > 10_000
+  assert (folder / "tiny" / "config.json").exists()
+
+
+def test_fits_are_reused(finished):
+  """Another split of the same fits: nothing is logged again."""
+  tmp_path, _ = finished
+  log = tmp_path / "runs/tiny/metrics.jsonl"
+  before = log.read_bytes()
+  test = json.loads((tmp_path / "runs/results.json").read_text())["models"]["tiny"]
+  done = _run(tmp_path, "--models=tiny@logo:hidden_size=8", "--split=select")
+  assert done.returncode == 0, done.stderr
+  assert log.read_bytes() == before
+  results = json.loads((tmp_path / "runs/results.json").read_text())
+  assert results["split"] == "select" and list(results["models"]) == ["tiny"]
+  select = results["models"]["tiny"]
+  assert select["state_mse"] != test["state_mse"]
+  assert select["seconds"] == test["seconds"]
+
+
+def test_mistakes_are_one_line_and_fit_nothing(tmp_path):
+  done = _run(tmp_path, "--models=logo:hidden=8")
+  assert done.returncode == 1
+  assert done.stderr.startswith("error: models: 'logo:hidden=8': model.hidden: unknown")
+  assert not (tmp_path / "runs").exists()
