@@ -58,5 +58,5 @@ def make(config: Config, statistics: Statistics) -> Weighting:
     on_store=on_store,
     on_sample=lambda t, u: t,
     log_weight=jnp.zeros_like,
-    return_loss=max(0.0, -last_reward),
+    return_loss=kappa,
   )

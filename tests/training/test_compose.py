@@ -96,6 +96,75 @@ def test_rules_of_termination_that_are_not_there_are_refused(config, spec, messa
     compose.check_components(config, spec)
 
 
+def _local(monkeypatch):
+  """LOGO's model, as if it predicted observations alone."""
+  module = registry.module("model", "logo")
+  make = module.make
+  monkeypatch.setattr(
+    module, "make", lambda *args: make(*args)._replace(predicts_state=False)
+  )
+
+
+LOCAL = dataclasses.replace(
+  KNOWN,
+  learner=component("learner", "omar", hidden_size=8, value_input="obs"),
+  termination="learned",
+)
+
+
+@pytest.mark.parametrize(
+  ("change", "field"),
+  [
+    ({"learner": component("learner", "macql")}, "learner.name: 'macql'"),
+    ({"learner": component("learner", "omar")}, "learner.name: 'omar'"),
+    (
+      {"uncertainty": component("uncertainty", "knn_search", scope="global")},
+      "uncertainty.name: 'knn_search'",
+    ),
+  ],
+)
+def test_states_that_are_not_predicted_are_not_read(loaded, monkeypatch, change, field):
+  config = dataclasses.replace(LOCAL, **change)
+  compose.compose(config, loaded.spec, loaded.statistics)
+  _local(monkeypatch)
+  compose.compose(LOCAL, loaded.spec, loaded.statistics)
+  with pytest.raises(ValueError, match=f"{field} reads states, but model.name 'logo'"):
+    compose.compose(config, loaded.spec, loaded.statistics)
+
+
+def test_rules_of_termination_need_predicted_states(monkeypatch):
+  _local(monkeypatch)
+  with pytest.raises(ValueError, match="termination: 'known' reads states, but model"):
+    compose.check_components(KNOWN, HOPPER)
+
+
+@pytest.mark.parametrize(
+  ("weighting", "loss"),
+  [("uniform", 0.0), ("penalty", np.inf), ("halt", 3.0)],
+)
+def test_learners_allow_for_what_a_weighting_takes(
+  loaded, monkeypatch, weighting, loss
+):
+  """Or targets clipped to the data's range of returns would undo a penalty."""
+  seen = []
+  module = registry.module("learner", "bc")
+  make = module.make
+  monkeypatch.setattr(
+    module,
+    "make",
+    lambda config, context: seen.append(context) or make(config, context),
+  )
+  fields = {"kappa": 3.0} if weighting == "halt" else {}
+  config = dataclasses.replace(
+    KNOWN,
+    termination="learned",
+    weighting=component("weighting", weighting, **fields),
+  )
+  compose.compose(config, loaded.spec, loaded.statistics)
+  low, high = loaded.statistics.return_range
+  assert seen[0].statistics.return_range == (low - loss, high)
+
+
 def test_half_a_model_is_refused(loaded):
   no_weighting = dataclasses.replace(presets.get("logo"), weighting=None)
   with pytest.raises(ValueError, match="weighting: a model needs one of confidence"):
