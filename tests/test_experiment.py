@@ -110,7 +110,7 @@ def test_results_have_what_they_must(finished):
     "state_rmse state_rmse_persistence reward_r2 legal_accuracy termination_recall leak"
   ).split():
     assert np.isfinite(results["model"][key]), key
-  assert set(results["model"]["open_loop"]) == {"1", "5", "10", "15"}
+  assert set(results["model"]["open_loop"]) == {"1", "5", "10", "15", "20"}
   phases = [row["phase"] for row in runs.read_metrics(run_dir)]
   assert phases == ["model"] * 2 + ["train"] * 5
   for name in (
