@@ -41,7 +41,11 @@ class FitConfig:
   batch_size: int = 128  # transitions
   learning_rate: float = 1e-3  # Adam, falling to 0 along a cosine
   interval: int = 500  # steps between evaluations on the selection split
-  patience: int = 6  # evaluations without a better selection error
+  patience: int = 6  # evaluations without a better selection error; of each phase
+  # The last so many steps are on windows of `unroll` transitions, in which the model
+  # goes on from its own predictions.
+  unroll: int = 1
+  unroll_updates: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,24 @@ from logo_jax.registry import Component, component
 
 def _model_based(
   preset: str,
-  model: Component | None = None,
-  uncertainty: str = "path_discrepancy",
-  weighting: str = "confidence",
-  learner: str = "macql",
+  model: str | Component = "logo",
+  uncertainty: str | Component = "path_discrepancy",
+  weighting: str | Component = "confidence",
+  learner: str | Component = "macql",
 ) -> ExperimentConfig:
-  return ExperimentConfig(
-    preset=preset,
-    learner=component("learner", learner),
-    model=model or component("model", "logo"),
-    uncertainty=component("uncertainty", uncertainty),
-    weighting=component("weighting", weighting),
+  chosen = dict(
+    model=model, uncertainty=uncertainty, weighting=weighting, learner=learner
   )
+  parts = {
+    kind: component(kind, part) if isinstance(part, str) else part
+    for kind, part in chosen.items()
+  }
+  return ExperimentConfig(preset, **parts)
+
+
+def _local_cql() -> Component:
+  """Independent conservative learners, each of its own observations and actions."""
+  return component("learner", "omar", search_weight=0.0, value_input="obs")
 
 
 _PRESETS = {
@@ -40,10 +46,41 @@ _PRESETS = {
   "logo_uniform": lambda: _model_based(
     "logo_uniform", uncertainty="none", weighting="uniform"
   ),
+  # The same, with rewards that pay for uncertainty (Eq. 1).
+  "logo_penalty": lambda: _model_based("logo_penalty", weighting="penalty"),
   # The same with another learner.
   "logo_omiga": lambda: _model_based("logo_omiga", learner="omiga"),
   "logo_cfcql": lambda: _model_based("logo_cfcql", learner="cfcql"),
   "logo_omar": lambda: _model_based("logo_omar", learner="omar"),
+  # Other world models in LOGO's place: a direct one, without an uncertainty, and an
+  # ensemble, whose unit of uncertainty is made to mean what LOGO's does.
+  "direct": lambda: _model_based(
+    "direct", model="direct", uncertainty="none", weighting="uniform"
+  ),
+  "ensemble": lambda: _model_based(
+    "ensemble",
+    model="ensemble",
+    uncertainty=component("uncertainty", "disagreement", quantile=0.95),
+  ),
+  # Agents that learn apart, in models of their own observations, and stop imagining
+  # where members disagree (Kidambi et al., 2020) or data are far (Qiao et al., 2025).
+  # The four members are all but deterministic, as MOReL's are.
+  "morel": lambda: _model_based(
+    "morel",
+    model=component(
+      "model", "ensemble", scope="local", num_members=4, variance_exponent=1.0
+    ),
+    uncertainty=component("uncertainty", "disagreement", kind="pairwise"),
+    weighting="halt",
+    learner=_local_cql(),
+  ),
+  "sumo": lambda: _model_based(
+    "sumo",
+    model=component("model", "ensemble", scope="local", num_members=7),
+    uncertainty="knn_search",
+    weighting="halt",
+    learner=_local_cql(),
+  ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),
   "cfcql": lambda: ExperimentConfig("cfcql", component("learner", "cfcql")),

@@ -9,7 +9,11 @@ import importlib
 from typing import Any
 
 _MODULES = {
-  "model": {"logo": "logo_jax.world_models.logo"},
+  "model": {
+    "logo": "logo_jax.world_models.logo",
+    "direct": "logo_jax.world_models.direct",
+    "ensemble": "logo_jax.world_models.ensemble",
+  },
   "uncertainty": {
     "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",
     "disagreement": "logo_jax.uncertainty.disagreement",
@@ -60,7 +64,7 @@ def module(kind: str, name: str) -> Any:
   return importlib.import_module(_MODULES[kind][name])
 
 
-def component(kind: str, name: str, **fields: Any) -> Component:
+def component(kind: str, name: str, /, **fields: Any) -> Component:
   """A component with the given fields and defaults for the others."""
   return Component(name, module(kind, name).Config(**fields))
 

@@ -189,16 +189,21 @@ class WorldModel(NamedTuple):
   num_views: int  # M of its predictions
   window: int  # time steps per training sample; 1 = Markov
   init: Callable[[jax.Array], Params]
-  # Transitions with axes [B, window, ...], or [B, ...] for window 1.
-  loss: Callable[[Params, Transition, jax.Array], tuple[jax.Array, Metrics]]
-  # The error of what rollouts use, lower is better: early stopping selects by it.
-  validate: Callable[[Params, Transition, jax.Array], jax.Array]
+  # (params, transitions, weight, key) -> (loss, metrics). Axes are [B], or [B, T] for
+  # windows of consecutive steps, whose weight is 0 beyond the end of an episode.
+  loss: Callable[[Params, Transition, jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+  # The error of what rollouts use, lower is better: early stopping selects by it. Of
+  # the same; its shape is `error_shape`.
+  validate: Callable[[Params, Transition, jax.Array, jax.Array], jax.Array]
   start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
   diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
   # False: only observations are predicted and the state stays what it was, so that
   # learners that read it do not fit.
   predicts_state: bool = True
+  # (M,): the leading axis of all parameters is one of M members, of which each has an
+  # error and keeps its own best parameters.
+  error_shape: tuple[int, ...] = ()
 
 
 class Uncertainty(NamedTuple):

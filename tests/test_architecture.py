@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Who may import whom inside the package, besides itself and nothing else. Siblings of a
 # component package never import each other.
 _MATHS = {"types", "ops", "layout"}
-_PARTS = _MATHS | {"networks"}
+_PARTS = _MATHS | {"networks", "codecs"}
 ALLOWED = {
   "types": {"ops", "layout"},
   "layout": set(),
@@ -23,7 +23,8 @@ ALLOWED = {
   "ranges": set(),
   "nested": set(),
   "profiling": set(),
-  "networks": _MATHS,
+  "codecs": _MATHS,
+  "networks": _MATHS | {"codecs"},
   "replay": {"types"},
   "registry": {"types"},
   "config": {"registry"},

@@ -159,7 +159,7 @@ def _card(
   return {
     "name": request.name,
     "scenario": environment,
-    "spec": dataclasses.asdict(spec),
+    "spec": spec.stored(),
     "quality": quality,
     "behaviour": {
       "protocol": qualities.QUALITIES[quality].protocol,

@@ -17,6 +17,7 @@ import numpy as np
 
 from logo_jax import types
 from logo_jax.data import validate
+from logo_jax.envs import base
 
 FORMAT_VERSION = 1
 FIELDS = (*types.Rows._fields, "episode_start")
@@ -178,11 +179,12 @@ def _read_card(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
-  names = {field.name for field in dataclasses.fields(types.EnvSpec)}
+  names = {field.name for field in dataclasses.fields(types.EnvSpec)} - {"layout"}
   spec = card.get("spec")
   if not isinstance(spec, dict) or set(spec) != names:
     raise ValueError(f"{where}: spec must have exactly {', '.join(sorted(names))}")
-  return types.EnvSpec(**{**spec, "obs_sizes": tuple(spec["obs_sizes"])})
+  spec = types.EnvSpec(**{**spec, "obs_sizes": tuple(spec["obs_sizes"])})
+  return dataclasses.replace(spec, layout=base.layout(spec))
 
 
 def _read_array(path: pathlib.Path) -> np.ndarray:

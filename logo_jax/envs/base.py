@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import types
+from logo_jax.layout import Layout
 
 # Suite -> the packages behind it.
 _PACKAGES = {
@@ -20,7 +21,7 @@ _PACKAGES = {
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before. It may have
-# `termination_rule(scenario)` too.
+# `termination_rule(scenario)` and `layout(scenario)` too.
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
@@ -83,6 +84,29 @@ def termination_rule(name: str) -> Callable[[jax.Array], jax.Array] | None:
     return None
   rule = getattr(_module(suite), "termination_rule", None)
   return rule and rule(scenario)
+
+
+def layout(spec: types.EnvSpec) -> Layout | None:
+  """How the vectors of an environment, or of data from it, split into entities.
+
+  Args:
+    spec: with a name of ours, or any other; needs none of the suite's packages.
+
+  Returns:
+    None where no layout is known, or where it is of vectors of other sizes, as with
+    data that others recorded.
+  """
+  suite, _, scenario = spec.name.partition("/")
+  if suite not in _SUITES:
+    return None
+  known = getattr(_module(suite), "layout", lambda scenario: None)(scenario)
+  sizes = spec.obs_sizes or (spec.obs_dim,) * spec.num_agents
+  try:
+    if known is not None:
+      known.check(sizes, spec.state_dim)
+  except ValueError:
+    return None
+  return known
 
 
 def has_wins(name: str) -> bool:

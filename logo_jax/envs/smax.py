@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax import types
+from logo_jax.envs import smax_layout
 
+layout = smax_layout.layout
 SCENARIOS = ("3m", "2s3z", "3s_vs_5z", "5m_vs_6m", "6h_vs_8z", "3s5z_vs_3s6z")
 MAX_STEPS = 100  # time limit of an episode, in steps
 
@@ -45,6 +47,7 @@ def make(scenario: str) -> types.Environment:
     action_kind="discrete",
     action_dim=env.num_ally_actions,
     max_steps=MAX_STEPS,
+    layout=layout(scenario),
   )
 
   def reset(key: jax.Array) -> tuple[Any, types.TimeStep]:

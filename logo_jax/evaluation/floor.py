@@ -25,8 +25,8 @@ Act = Callable[[TimeStep, jax.Array], jax.Array]
 class Effort(NamedTuple):
   """How much is simulated."""
 
-  episodes: int = 128  # played to reach states
-  windows: int = 512  # of the reached states, evenly spaced
+  episodes: int = 256  # played to reach states
+  windows: int = 1_024  # of the reached states, evenly spaced
   repeats: int = 8  # of each window, other than the recorded play
 
 

@@ -25,6 +25,6 @@ class MLP(nn.Module):
     return nn.Dense(self.features[-1], dtype=self.dtype)(x).astype("float32")
 
 
-def apply(module: nn.Module, params: Params, x: jax.Array) -> Any:
+def apply(module: nn.Module, params: Params, *inputs: Any) -> Any:
   """`module.apply` without mutable collections, of which we have none."""
-  return module.apply(params, x)
+  return module.apply(params, *inputs)

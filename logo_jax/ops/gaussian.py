@@ -33,3 +33,18 @@ def negative_log_likelihood(
 ) -> Float[Array, "*b"]:
   """Elementwise -log N(target; mean, exp(log_var)) without the constant log(2 pi)/2."""
   return 0.5 * ((target - mean) ** 2 * jnp.exp(-log_var) + log_var)
+
+
+def beta_nll(
+  target: Float[Array, "*b"],
+  mean: Float[Array, "*b"],
+  log_var: Float[Array, "*b"],
+  exponent: float,
+) -> Float[Array, "*b"]:
+  """`negative_log_likelihood`, its gradient multiplied by the variance ** `exponent`.
+
+  beta-NLL (Seitzer et al., 2022): 0 is the plain likelihood, 1 has the gradient of a
+  squared error for the mean.
+  """
+  nll = negative_log_likelihood(target, mean, log_var)
+  return jax.lax.stop_gradient(jnp.exp(exponent * log_var)) * nll

@@ -163,7 +163,7 @@ def check_budget(config: ExperimentConfig) -> None:
   counts = "num_seeds total_updates batch_size horizon num_starts collect_interval"
   counts += " replay_collections data_parallel"
   ranges.check("", config, real_share="(0,1]", **_at_least_one(counts))
-  fit = _at_least_one("updates batch_size interval patience")
+  fit = _at_least_one("updates batch_size interval patience unroll")
   ranges.check("fit.", config.fit, learning_rate="(0", **fit)
   episodes = _at_least_one("interval episodes final_episodes")
   ranges.check("evaluation.", config.evaluation, **episodes)
@@ -232,6 +232,12 @@ def _check_multiples(config: ExperimentConfig) -> None:
     raise ValueError(
       f"fit.updates: must be a multiple of fit.interval ({config.fit.interval}), got "
       f"{config.fit.updates}"
+    )
+  unrolled = config.fit.unroll_updates
+  if unrolled % config.fit.interval or not 0 <= unrolled <= config.fit.updates:
+    raise ValueError(
+      f"fit.unroll_updates: must be a multiple of fit.interval ({config.fit.interval}) "
+      f"from 0 to fit.updates ({config.fit.updates}), got {unrolled}"
     )
   for name in ("batch_size", "num_starts", "fit.batch_size"):
     value = _field(config, name)

@@ -1,4 +1,9 @@
-"""Fitting the world model: phase 1 of Algorithm 1 (LOGO, AAMAS 2026)."""
+"""Fitting the world model: phase 1 of Algorithm 1 (LOGO, AAMAS 2026).
+
+At first on single transitions. The last `unroll_updates` steps are on windows of
+`unroll` of them, in which the model goes on from its own predictions and learns from
+the error of each. The selection error is that of such windows from the start.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,8 +14,9 @@ from jaxtyping import Array, Float, Int
 import optax
 
 from logo_jax.config import FitConfig
-from logo_jax.data.dataset import draw_starts, transitions
+from logo_jax.data.dataset import draw_starts, transitions, window_transitions
 from logo_jax.data.stream import Feed
+from logo_jax.replay import windows
 from logo_jax.training import optimizers
 from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.types import Dataset, Metrics, Params, Rows, Transition, WorldModel
@@ -24,7 +30,7 @@ class FitState(NamedTuple):
   params: Params
   opt_state: Any
   best_params: Params  # those of the smallest selection error so far
-  best_loss: Float[Array, ""]
+  best_loss: Float[Array, "*m"]  # of each member, where the model has some
   stale: Int[Array, ""]  # evaluations since it improved
   key: jax.Array
   step: Int[Array, ""]
@@ -33,8 +39,9 @@ class FitState(NamedTuple):
 class FitDraws(NamedTuple):
   """Rows at which the transitions of one chunk start."""
 
-  train: Int[Array, "U B"]  # of each step
-  select: Int[Array, "E B2"]  # of the evaluation; the same in every chunk
+  # Of each step, and of the evaluation, which has the same in every chunk.
+  train: Int[Array, "U B"] | Int[Array, "U B T1"]
+  select: Int[Array, "E B2"] | Int[Array, "E B2 T1"]
 
 
 class Fit(NamedTuple):
@@ -47,8 +54,25 @@ class Fit(NamedTuple):
   draw: Callable[[jax.Array, jax.Array, Dataset], FitDraws]
 
 
+def phases(config: FitConfig) -> tuple[tuple[int, int], ...]:
+  """Lengths of the training windows, each with the step at which its phase ends."""
+  single = config.updates - config.unroll_updates
+  return tuple(
+    (length, end)
+    for length, end, steps in (
+      (1, single, single),
+      (config.unroll, config.updates, config.unroll_updates),
+    )
+    if steps
+  )
+
+
 def make_fit(
-  model: WorldModel, config: FitConfig, axis_name: str | None = None, shards: int = 1
+  model: WorldModel,
+  config: FitConfig,
+  axis_name: str | None = None,
+  shards: int = 1,
+  length: int = 1,
 ) -> Fit:
   """Builds the compiled parts of the fit for one run; callers map over seeds.
 
@@ -57,18 +81,24 @@ def make_fit(
     config: budget and step length.
     axis_name: mapped axis over the devices that share a batch, if any.
     shards: how many devices those are.
+    length: of the training windows; the state is the same for all.
 
   Returns:
     Pure functions; donate the state. A chunk's metrics are means over its steps, and
     the error on the selection split after them.
   """
-  fit = _FitStep(model, config, axis_name, config.batch_size // shards)
+  fit = _FitStep(model, config, axis_name, config.batch_size // shards, length)
   return Fit(fit.init, fit.chunk, fit.draw)
 
 
 class _FitStep:
   def __init__(
-    self, model: WorldModel, config: FitConfig, axis_name: str | None, batch_size: int
+    self,
+    model: WorldModel,
+    config: FitConfig,
+    axis_name: str | None,
+    batch_size: int,
+    length: int,
   ):
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
     self._optimizer = optimizers.adam(schedule, axis_name)
@@ -76,6 +106,7 @@ class _FitStep:
     self._config = config
     self._axis = axis_name
     self._batch_size = batch_size  # of this device
+    self._length = length
 
   def init(self, key: jax.Array, data: Dataset | Feed) -> FitState:
     del data
@@ -85,7 +116,7 @@ class _FitStep:
       params=params,
       opt_state=self._optimizer.init(params),
       best_params=jax.tree.map(jnp.copy, params),  # a copy: the state is donated
-      best_loss=jnp.float32(jnp.inf),
+      best_loss=jnp.full(self._model.error_shape, jnp.inf),
       stale=jnp.int32(0),
       key=k_steps,
       step=jnp.int32(0),
@@ -94,32 +125,42 @@ class _FitStep:
   def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> FitDraws:
     def train(count: jax.Array) -> jax.Array:
       k_batch, _ = self._keys(key, step + count)
-      return draw_starts(data.train, self._batch_size, k_batch)
+      return self._windows(data.train, self._batch_size, self._length, k_batch)
 
     def select(index: jax.Array) -> jax.Array:
       k_batch, _ = jax.random.split(jax.random.key(index))
-      return draw_starts(data.select, self._config.batch_size, k_batch)
+      size = self._config.batch_size
+      return self._windows(data.select, size, self._config.unroll, k_batch)
 
     return FitDraws(
       jax.vmap(train)(jnp.arange(self._config.interval)),
       jax.vmap(select)(jnp.arange(_SELECT_BATCHES)),
     )
 
+  def _windows(
+    self, starts: jax.Array, num: int, length: int, key: jax.Array
+  ) -> jax.Array:
+    """Rows that start transitions [num], or windows [num, length + 1] from there on."""
+    if length == 1:
+      return draw_starts(starts, num, key)
+    anchor = jax.random.randint(key, (num,), 0, starts.shape[0])
+    return windows.in_episodes(starts, anchor, jnp.zeros_like(anchor), length)
+
   def chunk(self, state: FitState, data: Dataset | Feed) -> tuple[FitState, Metrics]:
     if isinstance(data, Dataset):
       data = Feed(data.rows, self.draw(state.key, state.step, data))
     rows, draws = data
     new, metrics = jax.lax.scan(
-      lambda s, starts: self._update(s, transitions(rows, starts)), state, draws.train
+      lambda s, index: self._update(s, *_read(rows, index)), state, draws.train
     )
     loss = self._selection_error(new.params, rows, draws.select)
     better = loss < new.best_loss
     new = new._replace(
       best_params=jax.tree.map(
-        lambda x, old: jnp.where(better, x, old), new.params, new.best_params
+        lambda x, old: _where(better, x, old), new.params, new.best_params
       ),
       best_loss=jnp.minimum(loss, new.best_loss),
-      stale=jnp.where(better, 0, new.stale + 1),
+      stale=jnp.where(better.any(), 0, new.stale + 1),
     )
     # A run that has stopped stays as it is while others beside it go on. All count on,
     # so that what a chunk draws is known before it is known who has stopped.
@@ -130,7 +171,7 @@ class _FitStep:
     metrics = jax.tree.map(lambda x: x.mean(), metrics)
     metrics = mean_over_shards(metrics, self._axis)
     return state, metrics | {
-      "model/selection_error": loss,
+      "model/selection_error": loss.mean(),
       "model/parameter_norm": optax.global_norm(new.params),
     }
 
@@ -141,10 +182,12 @@ class _FitStep:
     )
     return k_batch, k_loss
 
-  def _update(self, state: FitState, batch: Transition) -> tuple[FitState, Metrics]:
+  def _update(
+    self, state: FitState, batch: Transition, weight: jax.Array
+  ) -> tuple[FitState, Metrics]:
     _, k_loss = self._keys(state.key, state.step)
     grads, metrics = jax.grad(self._model.loss, has_aux=True)(
-      state.params, batch, k_loss
+      state.params, batch, weight, k_loss
     )
     updates, opt_state = self._optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -154,9 +197,21 @@ class _FitStep:
   def _selection_error(self, params: Params, rows: Rows, starts: jax.Array):
     """On the same transitions each time."""
 
-    def one(count_and_starts: tuple[jax.Array, jax.Array]) -> jax.Array:
-      count, starts = count_and_starts
+    def one(count_and_index: tuple[jax.Array, jax.Array]) -> jax.Array:
+      count, index = count_and_index
       _, k_loss = jax.random.split(jax.random.key(count))
-      return self._model.validate(params, transitions(rows, starts), k_loss)
+      return self._model.validate(params, *_read(rows, index), k_loss)
 
-    return jax.lax.map(one, (jnp.arange(_SELECT_BATCHES), starts)).mean()
+    return jax.lax.map(one, (jnp.arange(_SELECT_BATCHES), starts)).mean(0)
+
+
+def _read(rows: Rows, index: jax.Array) -> tuple[Transition, jax.Array]:
+  """Transitions [B], or windows [B, T] by their rows [B, T + 1], and their weights."""
+  if index.ndim == 1:
+    return transitions(rows, index), jnp.ones(index.shape)
+  return window_transitions(rows, index), windows.weights(index)
+
+
+def _where(better: jax.Array, x: jax.Array, old: jax.Array) -> jax.Array:
+  """Selects by member, the leading axis, where there are some."""
+  return jnp.where(better.reshape(*better.shape, *[1] * (x.ndim - better.ndim)), x, old)

@@ -18,7 +18,7 @@ from logo_jax.data.stream import Feed
 from logo_jax.logging import progress
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
-from logo_jax.training.fit_model import make_fit
+from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
   Evaluator,
   Session,
@@ -45,39 +45,71 @@ def fit_model(session: Session) -> Params | None:
   Raises:
     Diverged: a loss is not finite.
   """
-  config, mesh = session.config.fit, session.mesh
-  assert session.system.imagination is not None
-  fit = make_fit(
-    session.system.imagination.model,
-    config,
-    parallel.batch_axis(mesh),
-    session.config.data_parallel,
-  )
-  state = parallel.map_init(
-    fit.init, mesh, seed_keys(session.config, _FIT_KEY), shared=()
-  )
-  chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
+  config = session.config.fit
+  (first, _), *_ = phases(config)
+  fit = _make_fit(session, first)
+  keys = seed_keys(session.config, _FIT_KEY)
+  state = parallel.map_init(fit.init, session.mesh, keys, shared=())
   with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
     state, step = _resume(session, checkpoints, state, "model")
     if step == 0 and session.config.model_run:
       state, step = _take_over(session.config.model_run, checkpoints, state)
-    feeds = make_feeds(
-      session.data, fit.draw, mesh, state.key, config.interval, config.updates
-    )
-    with feeds as feed, progress("fit model", config.updates, initial=step) as bar:
-      while step < config.updates and int(state.stale.min()) < config.patience:
-        if session.stop:
+    with progress("fit model", config.updates, initial=step) as bar:
+      begin = 0
+      for length, end in phases(config):
+        if step == begin > 0:  # a phase of its own, with its own patience
+          state = state._replace(stale=jnp.zeros_like(state.stale))
+        state, step = _fit_phase(
+          session, _make_fit(session, length), state, (step, end), checkpoints, bar
+        )
+        if session.stop and step < end:
           return None
-        start = time.monotonic()
-        state, metrics = chunk(state, feed(step))
-        logged = means(metrics)
-        session.seconds.add("fit_model", time.monotonic() - start)
-        step += config.interval
-        check_finite(logged, step, "model step")
-        session.folder.log(step, logged | session.seconds.as_metrics(), "model")
-        checkpoints.save(step, state)
-        bar.advance(config.interval, {"error": logged["model/selection_error"]})
+        begin = end
   return state.best_params
+
+
+def _make_fit(session: Session, length: int) -> Fit:
+  assert session.system.imagination is not None
+  return make_fit(
+    session.system.imagination.model,
+    session.config.fit,
+    parallel.batch_axis(session.mesh),
+    session.config.data_parallel,
+    length,
+  )
+
+
+def _fit_phase(
+  session: Session,
+  fit: Fit,
+  state: FitState,
+  steps: tuple[int, int],
+  checkpoints: Checkpointer,
+  bar: Any,
+) -> tuple[FitState, int]:
+  """Steps from the first to the second; fewer if the process is asked to stop.
+
+  Returns:
+    The state, and the step it has reached; the second if all runs have stopped early.
+  """
+  config, mesh = session.config.fit, session.mesh
+  step, end = steps
+  chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
+  feeds = make_feeds(session.data, fit.draw, mesh, state.key, config.interval, end)
+  with feeds as feed:
+    while step < end and int(state.stale.min()) < config.patience:
+      if session.stop:
+        return state, step
+      start = time.monotonic()
+      state, metrics = chunk(state, feed(step))
+      logged = means(metrics)
+      session.seconds.add("fit_model", time.monotonic() - start)
+      step += config.interval
+      check_finite(logged, step, "model step")
+      session.folder.log(step, logged | session.seconds.as_metrics(), "model")
+      checkpoints.save(step, state)
+      bar.advance(config.interval, {"error": logged["model/selection_error"]})
+  return state, max(step, end)
 
 
 def train(

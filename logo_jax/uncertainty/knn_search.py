@@ -16,9 +16,10 @@ the bank, for each agent: above 1, a transition is unlike the data. A monotone f
 R_k, such as log(1 + R_k), does not change which steps that are, only how much more
 uncertain one is than another, which halting does not ask for.
 
-The search is exact and inside the compiled program. An index such as those of faiss
-lives outside; without approximation it is no faster (2,048 queries of 256 numbers among
-100,000 points on 2 cores: 3.6 s here, 6.4 s there).
+The search is exact and part of the compiled program, so that it runs where the model
+does. Libraries such as faiss search on the host, outside of it, and without
+approximation are no faster: 2,048 queries of 256 numbers among 100,000 points took 2.5
+s here and 3.5 s there, on the same 2 cores.
 """
 
 import dataclasses
@@ -51,9 +52,10 @@ class Config:
   neighbours: Literal["kth", "mean"] = "kth"  # distance to the last, or to all of them
   form: Literal["log", "distance"] = "log"  # log(1 + R), or R
   action_weight: float = 1.0  # of actions beside standardised numbers
-  # Transitions searched, of the training split. All 1e5 or more are better where there
-  # is a GPU: a collection of 128 rollouts of 5 steps by 5 agents on smax/2s3z takes 3 s
-  # on 2 cores with 20,000. They are part of a run's state: N * (2 O + A) floats each.
+  # Transitions searched, of the training split. Searching 20,000 takes 2 s on 2 cores
+  # for a collection of 128 rollouts of 5 steps of 5 agents on smax/2s3z; a GPU has time
+  # for all. They are part of each seed's state and of its checkpoints: N (2 O + A)
+  # floats each, there 100 MB together.
   bank_size: int = 20_000
   quantile: float = 0.99  # of held-out scores, the unit
   # Over agents: with halting, any unknown agent halts, or all on average, or all.

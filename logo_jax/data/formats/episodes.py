@@ -155,7 +155,7 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
   card = {
     "name": about.name,
     "scenario": about.scenario,
-    "spec": dataclasses.asdict(spec) | {"obs_sizes": list(spec.obs_sizes)},
+    "spec": spec.stored() | {"obs_sizes": list(spec.obs_sizes)},
     "source": about.source,
   }
   columns = (obs, state, legal, action, reward, discount, plan.episode_start)

@@ -1,0 +1,206 @@
+"""One token for each entity of a layout, with features of several kinds.
+
+What a network says of a token is read by kind. Whether the entity will be there: a
+logit. A continuous feature: an increment, a value, a gate between the two, as after a
+shot a weapon's clock does not go on but is set anew, and a variance. A binary feature:
+a logit. A categorical one: a logit for each value. A constant one needs nothing.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from logo_jax.codecs.fields import Fields
+from logo_jax.codecs.tokens import Codec, Tokens
+from logo_jax.layout import Table
+from logo_jax.ops import gaussian
+from logo_jax.ops.standardise import Moments, standardise
+
+_GATE_BIAS = 2.0  # at first a feature rather goes on than is set anew
+_IMPOSSIBLE = -1e9  # logit of a value that an entity does not know
+
+
+def make(
+  tables: Sequence[Table],
+  moments: Moments,
+  mask: np.ndarray | None = None,
+  variance_exponent: float = 0.5,
+) -> Codec:
+  """Builds the codec of states, or of observations `[*b, N, O]` if there is a mask.
+
+  Args:
+    tables: one of the state, or one of each agent's observation.
+    moments: of the features [F]; the data's, not traced.
+    mask: bool [N, F], False where a feature is padding.
+    variance_exponent: of beta-NLL, the loss of continuous features.
+  """
+  places = np.stack([table.places for table in tables])
+  if mask is None:
+    places, varies = places[0], np.asarray(moments.varies)
+  else:
+    varies = np.asarray(moments.varies) & mask
+  typed = _Typed(tables[0], places, moments, varies, variance_exponent)
+  return Codec(
+    structure=typed.structure,
+    num_tokens=places.shape[-2],
+    token_size=typed.token_size,
+    output_size=typed.output_size,
+    encode=typed.encode,
+    decode=typed.decode,
+    vector=typed.vector,
+    standardised=typed.standardised,
+    loss=typed.loss,
+    variance=typed.variance,
+    error=typed.error,
+  )
+
+
+class _Output(NamedTuple):
+  """A network's output by kind."""
+
+  presence: jax.Array  # logit [*b, (N,) E]
+  mean: jax.Array  # of continuous features, [*b, (N,) E, C]
+  log_var: jax.Array  # the same, in units of the features' scale
+  binary: jax.Array  # logits
+  categorical: list[jax.Array]  # log-probabilities [*b, (N,) E, V] of each feature
+
+
+@dataclasses.dataclass(frozen=True)
+class _Typed(Fields):
+  exponent: float
+
+  # Vectors and tokens.
+
+  def encode(self, x: jax.Array) -> Tokens:
+    table = _take(x, self.places, self.by_agent)
+    present = jnp.ones(table.shape[:-1])
+    if self.table.presence:
+      signs = [self.table.column(name) for name in self.table.presence]
+      present = (table[..., signs] > 1e-6).any(-1).astype(jnp.float32)
+    middle, half = self.box
+    parts = [(table[..., self.continuous] - middle) / half, table[..., self.binary]]
+    for column, values in zip(self.categorical, self.values, strict=True):
+      distance = jnp.abs(table[..., column, None] - np.nan_to_num(values, nan=np.inf))
+      parts.append(jax.nn.one_hot(jnp.argmin(distance, -1), values.shape[1]))
+    there = present[..., None] * self.has_values
+    return Tokens(jnp.concatenate(parts, -1) * there, present)
+
+  def vector(self, tokens: Tokens) -> jax.Array:
+    continuous, binary, *categorical = self.split_values(tokens.values)
+    middle, half = self.box
+    shape = (*tokens.present.shape, len(self.table.columns))
+    table = jnp.broadcast_to(self.constants, shape)
+    table = table.at[..., self.continuous].set(continuous * half + middle)
+    table = table.at[..., self.binary].set(binary)
+    for column, values, p in zip(
+      self.categorical, self.values, categorical, strict=True
+    ):
+      table = table.at[..., column].set((p * np.nan_to_num(values)).sum(-1))
+    # What varies is 0 where the entity is away; what does not is always the same.
+    table = table * jnp.where(self.counted > 0, tokens.present[..., None], 1.0)
+    x = _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
+    x = jnp.where(self.varies, x, np.asarray(self.moments.mean))
+    real = self.inverse < np.prod(self.places.shape[-2:])  # no padding
+    return jnp.where(real, jnp.clip(x, self.moments.low, self.moments.high), 0.0)
+
+  def standardised(self, tokens: Tokens) -> jax.Array:
+    z = standardise(self.vector(tokens), self.moments)
+    return jnp.where(self.varies, z, 0.0)
+
+  # What a network says.
+
+  def _read(self, output: jax.Array, now: Tokens) -> _Output:
+    num = len(self.continuous)
+    sizes = [bool(self.table.presence), num, num, num, num, len(self.binary)]
+    sizes += [v.shape[1] for v in self.values]
+    presence, increment, value, gate, raw, binary, *categorical = jnp.split(
+      output, np.cumsum(sizes)[:-1].tolist(), -1
+    )
+    known, *_ = self.split_values(now.values)
+    gate = jax.nn.sigmoid(gate - _GATE_BIAS)
+    mean = jnp.clip((1 - gate) * (known + increment) + gate * value, -1.1, 1.1)
+    allowed = [np.where(np.isnan(v), _IMPOSSIBLE, 0.0) for v in self.values]
+    log_p = [
+      jax.nn.log_softmax(x + a) for x, a in zip(categorical, allowed, strict=True)
+    ]
+    if self.table.presence:
+      presence = presence[..., 0]
+    else:
+      presence = jnp.full(now.present.shape, -_IMPOSSIBLE)
+    return _Output(presence, mean, gaussian.bound_log_var(raw), binary, log_p)
+
+  def decode(self, output: jax.Array, now: Tokens) -> Tokens:
+    said = self._read(output, now)
+    parts = [said.mean, jax.nn.sigmoid(said.binary), *map(jnp.exp, said.categorical)]
+    return Tokens(
+      jnp.concatenate(parts, -1) * self.has_values, jax.nn.sigmoid(said.presence)
+    )
+
+  def loss(self, output: jax.Array, now: Tokens, after: Tokens) -> jax.Array:
+    said = self._read(output, now)
+    continuous, binary, *categorical = self.split_values(after.values)
+    there = after.present[..., None] * self.counted
+    nll = gaussian.beta_nll(
+      continuous * self.ratio, said.mean * self.ratio, said.log_var, self.exponent
+    )
+    total = (there[..., self.continuous] * nll).sum(-1)
+    bce = jax.nn.softplus(said.binary) - said.binary * binary
+    total += (there[..., self.binary] * bce).sum(-1)
+    for column, log_p, target in zip(
+      self.categorical, said.categorical, categorical, strict=True
+    ):
+      total -= there[..., column] * jnp.where(target > 0, target * log_p, 0.0).sum(-1)
+    if self.table.presence:
+      bce = jax.nn.softplus(said.presence) - said.presence * after.present
+      # All that varies in a row goes with its entity.
+      total += self.counted.sum(-1) * bce
+    return total.sum(self.feature_axes) / max(self.varies.sum(), 1)
+
+  def variance(self, output: jax.Array, now: Tokens) -> jax.Array:
+    """Of x, p var + p (1 - p) mean^2 where its entity is there with probability p."""
+    said = self._read(output, now)
+    tokens = self.decode(output, now)
+    middle, half = self.box
+    shape = (*tokens.present.shape, len(self.table.columns))
+    mean = jnp.broadcast_to(self.constants, shape)
+    mean = mean.at[..., self.continuous].set(said.mean * half + middle)
+    scale = self.scale[..., self.continuous]
+    within = jnp.zeros(shape)
+    within = within.at[..., self.continuous].set(jnp.exp(said.log_var) * scale**2)
+    p = jax.nn.sigmoid(said.binary)
+    mean = mean.at[..., self.binary].set(p)
+    within = within.at[..., self.binary].set(p * (1 - p))
+    for column, values, log_p in zip(
+      self.categorical, self.values, said.categorical, strict=True
+    ):
+      p, v = jnp.exp(log_p), np.nan_to_num(values)
+      first = (p * v).sum(-1)
+      mean = mean.at[..., column].set(first)
+      within = within.at[..., column].set((p * v**2).sum(-1) - first**2)
+    p = tokens.present[..., None]
+    table = jnp.asarray(self.counted) * (p * within + p * (1 - p) * mean**2) / self.scale**2
+    return _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
+
+  def error(self, said: Tokens, after: Tokens) -> jax.Array:
+    squares = (self.standardised(said) - self.standardised(after)) ** 2
+    return squares.sum(self.feature_axes) / max(self.varies.sum(), 1)
+
+
+def _take(x: jax.Array, index: np.ndarray, by_agent: bool) -> jax.Array:
+  """Gathers along the last axis, 0 where `index` is past its end or negative.
+
+  Args:
+    x: [*b, F], or [*b, N, F] if `by_agent`.
+    index: any shape, or [N, ...] if `by_agent`.
+  """
+  size = x.shape[-1]
+  x = jnp.concatenate([x, jnp.zeros_like(x[..., :1])], -1)
+  index = np.where((index < 0) | (index > size), size, index)
+  if not by_agent:
+    return x[..., index]
+  agent = np.arange(len(index)).reshape(-1, *[1] * (index.ndim - 1))
+  return x[..., agent, index]

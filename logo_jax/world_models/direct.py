@@ -1,0 +1,57 @@
+"""A direct world model: one network from state, observations and joint action.
+
+It predicts the next state, the observations of all agents, and the reward at once, the
+plain alternative to deducing the state from local predictions (Fig. 3 of LOGO, AAMAS
+2026).
+"""
+
+import dataclasses
+from typing import Literal
+
+from logo_jax import ranges
+from logo_jax.networks.entity_models import EntityNetworks
+from logo_jax.networks.flat_models import DirectNetworks, Sizes
+from logo_jax.types import EnvSpec, Statistics, WorldModel
+from logo_jax.world_models.parts import direct, dynamics, networks
+from logo_jax.world_models.parts.dynamics import Frame
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """The direct model."""
+
+  # "entity" reads the environment's layout, and falls back on "mlp" without one.
+  network: Literal["entity", "mlp"] = "entity"
+  hidden_size: int = 128  # units; an "mlp" wants twice as many
+  # Exponent of the predicted variance by which a likelihood's gradient is multiplied
+  # (beta-NLL, Seitzer et al., 2022).
+  variance_exponent: float = 0.5
+  reward_weight: float = 1.0  # of the squared error of the standardised reward
+  termination_class_weight: float = 5.0  # of terminations in their cross entropy
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
+  """Builds the model.
+
+  Raises:
+    ValueError: a number is out of range.
+  """
+  ranges.check(
+    "model.",
+    config,
+    hidden_size="[1",
+    variance_exponent="[0,1]",
+    reward_weight="[0",
+    termination_class_weight="(0",
+  )
+  codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
+  frame = Frame(
+    spec, statistics, codecs.state, codecs.obs, config.termination_class_weight
+  )
+  sizes = Sizes(config.hidden_size, config.compute_dtype)
+  if config.network == "entity":
+    nets = EntityNetworks(sizes, spec, codecs.state, codecs.obs, deductive=False)
+  else:
+    nets = DirectNetworks(sizes, spec, codecs.state, codecs.obs)
+  return dynamics.make(frame, direct.make(frame, nets, config.reward_weight))

@@ -1,0 +1,1 @@
+"""What several world models are made of."""

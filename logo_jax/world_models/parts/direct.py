@@ -1,0 +1,64 @@
+"""The dynamics of a direct model, also those of an ensemble's members."""
+
+import jax
+import jax.numpy as jnp
+
+from logo_jax.networks.now import Now
+from logo_jax.types import Params
+from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
+
+
+def make(frame: Frame, nets, reward_weight: float) -> Dynamics:
+  """One step of a direct model.
+
+  Args:
+    frame: codecs and the environment's spec.
+    nets: `EntityNetworks` or `DirectNetworks`.
+    reward_weight: of the squared error of the standardised reward.
+  """
+
+  def say(params: Params, now: Now):
+    embedding = nets.trunk(params, now)
+    state_output = nets.state(params, embedding, now)
+    obs_output = nets.obs(params, embedding, now)
+    state = frame.state.decode(state_output, now.state)
+    obs = frame.obs.decode(obs_output, now.obs)
+    # The other heads learn on what they will read in rollouts: predictions, held fixed.
+    fixed_state, fixed_obs = jax.lax.stop_gradient((state, obs))
+    discrete = frame.spec.action_kind == "discrete"
+    said = Said(
+      obs=obs,
+      state=state,
+      reward=nets.reward(params, fixed_obs, fixed_state, now),
+      termination=nets.termination(params, fixed_state, now),
+      legal=nets.legal(params, fixed_obs) if discrete else (),
+      mean=_view(frame.state.standardised(state), frame.obs.standardised(obs)),
+      std=jnp.sqrt(
+        _view(
+          frame.state.variance(state_output, now.state),
+          frame.obs.variance(obs_output, now.obs),
+        )
+      ),
+    )
+    return said, state_output, obs_output
+
+  def losses(params: Params, now: Now, after: After):
+    said, state_output, obs_output = say(params, now)
+    return {
+      "state": frame.state.loss(state_output, now.state, after.state),
+      "obs": frame.obs.loss(obs_output, now.obs, after.obs),
+      "reward": reward_weight * (said.reward - after.reward) ** 2,
+    }, said
+
+  return Dynamics(
+    num_views=1,
+    init=nets.init,
+    step=lambda params, now: say(params, now)[0],
+    losses=losses,
+  )
+
+
+def _view(state: jax.Array, obs: jax.Array) -> jax.Array:
+  """States [*b, S] and observations [*b, N, O] as one view of one group."""
+  both = jnp.concatenate([state, obs.reshape(*state.shape[:-1], -1)], -1)
+  return both[..., None, None, :]
