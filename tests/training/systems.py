@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
-from logo_jax.registry import component
+from logo_jax.registry import Component, component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
 from logo_jax.types import Prediction, WorldModel
@@ -18,10 +18,9 @@ FIT = FitConfig(updates=40, interval=20, batch_size=32)
 
 def small(preset: str = "logo", **changes) -> ExperimentConfig:
   config = presets.get(preset)
-  parts = {"learner": component("learner", config.learner.name, hidden_size=16)}
+  parts = {"learner": _narrow("learner", config.learner)}
   if config.model is not None:
-    fields = dataclasses.asdict(config.model.config) | {"hidden_size": 16}
-    parts["model"] = component("model", config.model.name, **fields)
+    parts["model"] = _narrow("model", config.model)
   budget = dict(
     total_updates=20,
     collect_interval=10,
@@ -32,6 +31,11 @@ def small(preset: str = "logo", **changes) -> ExperimentConfig:
     fit=FIT,
   )
   return dataclasses.replace(config, **(budget | parts | changes))
+
+
+def _narrow(kind, chosen: Component) -> Component:
+  fields = dataclasses.asdict(chosen.config) | {"hidden_size": 16}
+  return component(kind, chosen.name, **fields)
 
 
 def load():

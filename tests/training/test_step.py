@@ -97,7 +97,15 @@ def transitions_like(now):
 
 
 # What is made of parts that others have, too, is left out by default.
-_SLOW = ("logo_uniform", "logo_omar", "logo_omiga")
+_SLOW = (
+  "logo_uniform",
+  "logo_omar",
+  "logo_omiga",
+  "logo_penalty",
+  "direct",
+  "ensemble",
+  "morel",
+)
 _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
   for name in presets.names()
@@ -116,7 +124,8 @@ def test_presets_train_and_are_traced_once(loaded, preset):
 
 
 @pytest.mark.parametrize(
-  "preset", ["logo", pytest.param("logo_omiga", marks=pytest.mark.slow)]
+  "preset",
+  ["logo", *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo"))],
 )
 def test_the_same_presets_train_on_continuous_actions(continuous, preset):
   _train_some(preset, continuous)
