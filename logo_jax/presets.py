@@ -54,8 +54,12 @@ _PRESETS = {
   "logo_omar": lambda: _model_based("logo_omar", learner="omar"),
   # Other world models in LOGO's place: a direct one, without an uncertainty, and an
   # ensemble, whose unit of uncertainty is made to mean what LOGO's does.
+  # All three have networks of one kind and width.
   "direct": lambda: _model_based(
-    "direct", model="direct", uncertainty="none", weighting="uniform"
+    "direct",
+    model=component("model", "direct", network="mlp", hidden_size=256),
+    uncertainty="none",
+    weighting="uniform",
   ),
   "ensemble": lambda: _model_based(
     "ensemble",
