@@ -119,7 +119,7 @@ def _one_step_game(name, shares, payoff, num: int, seed: int) -> StoredDataset:
 
 def stored(spec: EnvSpec, rows: Rows, episode_start: np.ndarray) -> StoredDataset:
   """A dataset as `data.store.read` would return it."""
-  card = {"spec": spec.__dict__, "content_hash": "toy"}
+  card = {"spec": spec.stored(), "content_hash": "toy"}
   return StoredDataset(rows, episode_start, card)
 
 

@@ -35,6 +35,8 @@ def small(preset: str = "logo", **changes) -> ExperimentConfig:
 
 def _narrow(kind, chosen: Component) -> Component:
   fields = dataclasses.asdict(chosen.config) | {"hidden_size": 16}
+  if "network" in fields:
+    fields["network"] = "mlp"  # the corridor has no layout
   return component(kind, chosen.name, **fields)
 
 

@@ -22,8 +22,8 @@ def _model() -> WorldModel:
     num_views=1,
     window=1,
     init=lambda key: jnp.float32(0.0),
-    loss=lambda params, t, key: (-params, {"model/x": params}),
-    validate=lambda params, t, key: (params - 1.6) ** 2,
+    loss=lambda params, t, weight, key: (-params, {"model/x": params}),
+    validate=lambda params, t, weight, key: (params - 1.6) ** 2,
     start=None,  # type: ignore
     step=None,  # type: ignore
     diagnose=None,  # type: ignore

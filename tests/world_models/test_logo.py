@@ -8,15 +8,18 @@ import pytest
 from logo_jax.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.evaluation.model_error import model_errors
-from logo_jax.networks.local_to_global import LocalToGlobal, Sizes, Step
-from logo_jax.ops import gaussian
+from logo_jax.codecs.tokens import Tokens
+from logo_jax.networks.flat_models import LocalToGlobal, Sizes
+from logo_jax.networks.now import Now
 from logo_jax.ops.standardise import standardise
 from logo_jax.training.fit_model import make_fit
 from logo_jax.world_models import logo
+from logo_jax.world_models.parts import networks
 from tests import toys
 
-CONTEXT = logo.Config(hidden_size=64)
+CONTEXT = logo.Config(network="mlp", hidden_size=64)
 LITERAL = logo.Config(
+  network="mlp",
   hidden_size=64,
   deduce_input="obs",
   local_action="own",
@@ -60,65 +63,92 @@ def test_learns_deterministic_dynamics(loaded, context):
   assert errors["open_loop"]["5"]["state_rmse"] < 0.3
 
 
+def _nets(config, loaded) -> LocalToGlobal:
+  literal = config.deduce_input == "obs"
+  sizes = Sizes(config.hidden_size, "float32", literal, not literal, False, literal)
+  exponent = config.variance_exponent
+  codecs = networks.codecs("mlp", loaded.spec, loaded.statistics, exponent)
+  return LocalToGlobal(sizes, loaded.spec, *codecs)
+
+
+def _batch(loaded, num):
+  return transitions(loaded.data.rows, loaded.data.train[:num]), jnp.ones(num)
+
+
+def _token(z) -> Tokens:
+  """Standardised vectors as the one token of each."""
+  return Tokens(z[..., None, :], jnp.ones((*z.shape[:-1], 1)))
+
+
+def _bounded(raw):
+  """Log-variances between -10 and 0.5, softly."""
+  softplus = np.logaddexp(0, 0.5 - np.asarray(raw, np.float64))
+  return -10 + np.logaddexp(0, 0.5 - softplus + 10)
+
+
 @pytest.mark.parametrize("config", [CONTEXT, LITERAL], ids=["context", "literal"])
 def test_losses_are_those_of_the_equations(loaded, config):
   """Every term again, in numpy, from the outputs of the networks."""
   model = logo.make(config, loaded.spec, loaded.statistics)
   params = model.init(jax.random.key(0))
-  t = transitions(loaded.data.rows, loaded.data.train[:32])
+  t, ones = _batch(loaded, 32)
   s = loaded.statistics
-  z = Step(
-    standardise(t.obs, s.obs),
-    standardise(t.state, s.state),
-    jax.nn.one_hot(t.action, loaded.spec.action_dim),
-  )
+  obs, state = standardise(t.obs, s.obs), standardise(t.state, s.state)
+  action = jax.nn.one_hot(t.action, loaded.spec.action_dim)
+  now = Now(_token(obs), _token(state), action, jnp.zeros(32))
   z_obs, z_state = standardise(t.next_obs, s.obs), standardise(t.next_state, s.state)
   z_reward = standardise(t.reward, s.reward)
   literal = config is LITERAL
-  sizes = Sizes(64, literal, not literal, False, literal, "float32")
-  nets = LocalToGlobal(sizes, loaded.spec)
+  nets = _nets(config, loaded)
   beta = config.variance_exponent
 
-  def nll(target, mean, log_var):
+  def nll(target, mean, raw):
+    log_var = _bounded(raw)
     v = np.exp(log_var)
     return np.mean(v**beta * 0.5 * ((target - mean) ** 2 / v + log_var))
 
+  def deduced(next_obs):
+    return state + nets.deduce(params, _token(next_obs), now)[..., 0, :]
+
   def decoder(next_obs):
-    state, reward = nets.deduce(params, next_obs, z)
-    return np.mean((z_state - state) ** 2) + np.mean((z_reward - reward) ** 2)
+    next_state = deduced(next_obs)
+    reward = nets.reward(params, _token(next_obs), _token(next_state), now)
+    return np.mean((z_state - next_state) ** 2) + np.mean((z_reward - reward) ** 2)
 
   def cross_entropy(logit, label):
     p = 1 / (1 + np.exp(-np.asarray(logit, np.float64)))
     return -(label * np.log(p) + (1 - label) * np.log(1 - p))
 
-  mean, log_var = nets.predict(params, z)
-  encoded, encoded_log_var = nets.encode(params, z_state, z_reward)
-  aux, aux_log_var = nets.auxiliary(params, z)
+  def split(output):
+    return jnp.split(output[..., 0, :], 2, -1)
+
+  change, raw = split(nets.obs(params, (), now))
+  mean = obs + change
+  encoded, encoded_raw = split(nets.encode(params, _token(z_state), z_reward))
+  aux, aux_raw = split(nets.state(params, (), now))
   ended = np.asarray(t.discount == 0, np.float64)
-  logit = nets.termination_logit(params, nets.deduce(params, mean, z)[0], z)
+  logit = nets.termination(params, _token(deduced(mean)), now)
+  legal = nets.legal(params, _token(mean))
   expected = {
-    "predict": nll(z_obs, mean, log_var),  # Eq. 2
-    "encode": nll(z_obs, encoded, encoded_log_var),  # Eq. 3
+    "predict": nll(z_obs, mean, raw),  # Eq. 2
+    "encode": nll(z_obs, encoded, encoded_raw),  # Eq. 3
     "deduce": decoder(encoded),  # Eq. 3
     "deduce_predicted": decoder(mean),  # Eq. 4
-    # Eq. 6; the reward's likelihood is plain.
-    "auxiliary": nll(z_state, aux[..., :-1], aux_log_var[..., :-1])
-    + gaussian.negative_log_likelihood(
-      z_reward, aux[..., -1], aux_log_var[..., -1]
-    ).mean(),
-    "legal": cross_entropy(nets.legal_logits(params, mean), t.next_legal).mean(),
+    "auxiliary": nll(z_state, state + aux, aux_raw),  # Eq. 6, of the state
+    "legal": cross_entropy(legal, t.next_legal).mean(),
     "termination": ((1 + 4 * ended) * cross_entropy(logit, ended)).mean(),
   }
   if literal:
-    obs, action = nets.reconstruct(params, mean)
-    error = np.mean((z.obs - obs) ** 2) + np.mean((z.action - action) ** 2)
+    before, done = nets.reconstruct(params, _token(mean))
+    error = np.mean((obs - before) ** 2) + np.mean((action - done) ** 2)
     expected["reconstruct"] = error  # Eq. 2
   else:
     expected["deduce_real"] = decoder(z_obs)
-  total, metrics = model.loss(params, t, jax.random.key(1))
+  total, metrics = model.loss(params, t, ones, jax.random.key(1))
   assert {k[len("model/") : -len("_loss")] for k in metrics} == set(expected)
   for name, value in expected.items():
-    np.testing.assert_allclose(metrics[f"model/{name}_loss"], value, rtol=1e-4), name
+    got = metrics[f"model/{name}_loss"]
+    np.testing.assert_allclose(got, value, rtol=1e-4, err_msg=name)
   np.testing.assert_allclose(total, sum(expected.values()), rtol=1e-4)
 
 
@@ -127,10 +157,11 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
   config = dataclasses.replace(CONTEXT, deduce_gradient=gradient)
   model = logo.make(config, loaded.spec, loaded.statistics)
   params = model.init(jax.random.key(0))
-  t = transitions(loaded.data.rows, loaded.data.train[:16])
+  t, ones = _batch(loaded, 16)
 
   def eq_4(params):
-    return model.loss(params, t, jax.random.key(0))[1]["model/deduce_predicted_loss"]
+    _, metrics = model.loss(params, t, ones, jax.random.key(0))
+    return metrics["model/deduce_predicted_loss"]
 
   grads = jax.grad(eq_4)(params)
   size = sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(grads["predict"]))
@@ -169,7 +200,8 @@ def test_predictions_stay_in_the_box_and_leave_a_legal_action(loaded):
   wild = jax.tree.map(lambda x: 50 * x, model.init(jax.random.key(0)))
   t = transitions(loaded.data.rows, loaded.data.train[:64])
   key = jax.random.key(0)
-  _, p = jax.jit(model.step)(wild, logo.Latent(t.obs, t.state), t.action, key)
+  latent = model.start(wild, t, jax.random.key(1))
+  _, p = jax.jit(model.step)(wild, latent, t.action, key)
   assert p.state.min() >= 0 and p.state.max() <= 1
   assert p.obs.min() >= 0 and p.obs.max() <= 1
   assert p.legal.any(-1).all()

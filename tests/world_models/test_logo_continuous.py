@@ -8,15 +8,20 @@ import pytest
 from logo_jax.config import FitConfig
 from logo_jax.data import dataset
 from logo_jax.evaluation.model_error import model_errors
-from logo_jax.networks.local_to_global import LocalToGlobal, Sizes, Step
+from logo_jax.codecs.tokens import Tokens
+from logo_jax.networks.flat_models import LocalToGlobal, Sizes
+from logo_jax.networks.now import Now
+from logo_jax.ops import gaussian
 from logo_jax.ops.standardise import standardise
 from logo_jax.training.fit_model import make_fit
 from logo_jax.types import EnvSpec, Rows
 from logo_jax.world_models import logo
+from logo_jax.world_models.parts import networks
 from tests import toys
 
-CONTEXT = logo.Config(hidden_size=32)
+CONTEXT = logo.Config(network="mlp", hidden_size=32)
 LITERAL = logo.Config(
+  network="mlp",
   hidden_size=32,
   deduce_input="obs",
   local_action="own",
@@ -74,8 +79,10 @@ def test_shapes_of_a_prediction(loaded, model, shape):
   latent = model.start(params, t, jax.random.key(1))
   new, p = jax.jit(model.step)(params, latent, t.action, jax.random.key(2))
   wanted = (t.next_obs, t.next_state, t.reward, t.discount, t.next_legal)
-  for x, y in zip((*p[:5], *new), (*wanted, *latent), strict=True):
+  for x, y in zip(p[:5], wanted, strict=True):
     assert (x.shape, x.dtype) == (y.shape, y.dtype)
+  shapes = [jax.tree.map(lambda x: (x.shape, x.dtype), x) for x in (new, latent)]
+  assert shapes[0] == shapes[1]
   assert p.mean.shape == p.std.shape == (*shape, 2, 1, SPEC.state_dim)
   assert p.legal.all()
   assert (p.obs[..., 1, 2] == 0).all()  # exactly: it is padding
@@ -85,7 +92,7 @@ def test_shapes_of_a_prediction(loaded, model, shape):
 def test_losses_and_gradients(loaded, model):
   t, params = _batch(loaded, 24), model.init(jax.random.key(0))
   grad = jax.jit(jax.value_and_grad(model.loss, has_aux=True))
-  (loss, metrics), grads = grad(params, t, jax.random.key(1))
+  (loss, metrics), grads = grad(params, t, jnp.ones(24), jax.random.key(1))
   assert np.isfinite(loss) and "model/legal_loss" not in metrics
   for leaf in jax.tree.leaves(grads):
     assert np.isfinite(leaf).all() and (leaf != 0).any()
@@ -101,9 +108,9 @@ def test_padding_changes_nothing(loaded, model):
   def outputs(t):
     latent = model.start(params, t, jax.random.key(1))
     _, p = model.step(params, latent, t.action, jax.random.key(2))
-    grads = jax.grad(lambda p: model.loss(p, t, jax.random.key(3))[0])(params)
-    error = model.validate(params, t, jax.random.key(3))
-    return model.loss(params, t, jax.random.key(3)), grads, error, tuple(p)
+    rest = t, jnp.ones(24), jax.random.key(3)
+    loss = jax.value_and_grad(model.loss, has_aux=True)(params, *rest)
+    return loss, model.validate(params, *rest), tuple(p)
 
   jax.tree.map(np.testing.assert_array_equal, outputs(t), outputs(filled))
 
@@ -112,16 +119,26 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   model = logo.make(LITERAL, loaded.spec, loaded.statistics)
   t, params = _batch(loaded, 24), model.init(jax.random.key(0))
   s = loaded.statistics
-  nets = LocalToGlobal(Sizes(32, True, False, False, True, "float32"), SPEC)
-  z_obs = nets.unpadded(standardise(t.obs, s.obs))
-  z_next = nets.unpadded(standardise(t.next_obs, s.obs))
+  codecs = networks.codecs("mlp", SPEC, s, 0.0)
+  nets = LocalToGlobal(Sizes(32, "float32", True, False, False, True), SPEC, *codecs)
+  obs, after = codecs.obs.encode(t.obs), codecs.obs.encode(t.next_obs)
+  z_obs, z_next = obs.values[..., 0, :], after.values[..., 0, :]
+  np.testing.assert_allclose(z_obs[:, 0], standardise(t.obs, s.obs)[:, 0], rtol=1e-6)
   z_state = standardise(t.next_state, s.state)
   z_reward = standardise(t.reward, s.reward)
-  z = Step(z_obs, standardise(t.state, s.state), t.action)
-  mean, log_var = nets.predict(params, z)
-  encoded, encoded_log_var = nets.encode(params, z_state, z_reward)
-  for z_obs_or_mean in (z_obs, mean, encoded):
-    assert (z_obs_or_mean[:, 1, 2] == 0).all()  # what R_d reads of padding
+  now = Now(obs, codecs.state.encode(t.state), t.action, jnp.zeros(24))
+  output, blank = nets.obs(params, (), now), jax.tree.map(jnp.zeros_like, obs)
+  next_state = codecs.state.encode(t.next_state)
+  encoded_output = nets.encode(params, next_state, z_reward)
+  said = codecs.obs.decode(output, obs)
+  mean = said.values[..., 0, :]
+  encoded = codecs.obs.decode(encoded_output, blank).values[..., 0, :]
+  log_var, encoded_log_var = (
+    gaussian.bound_log_var(jnp.split(x[..., 0, :], 2, -1)[1])
+    for x in (output, encoded_output)
+  )
+  for z in (z_obs, mean, encoded):
+    assert (z[:, 1, 2] == 0).all()  # what R_d reads of padding
 
   def seen(x):
     return (x[..., 0, :3].sum(-1) + x[..., 1, :2].sum(-1)).mean() / 5
@@ -129,26 +146,30 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   def nll(mean, log_var):
     return seen(0.5 * ((z_next - mean) ** 2 / np.exp(log_var) + log_var))
 
-  _, metrics = model.loss(params, t, jax.random.key(1))
-  obs, action = nets.reconstruct(params, mean)
-  rebuilt = seen((z_obs - obs) ** 2) + np.mean((t.action - action) ** 2)
+  _, metrics = model.loss(params, t, jnp.ones(24), jax.random.key(1))
+  before, action = nets.reconstruct(params, said)
+  rebuilt = seen((z_obs - before) ** 2) + np.mean((t.action - action) ** 2)
   for name, value in {
     "predict": nll(mean, log_var),
     "encode": nll(encoded, encoded_log_var),
     "reconstruct": rebuilt,
   }.items():
     np.testing.assert_allclose(metrics[f"model/{name}_loss"], value, 1e-4, err_msg=name)
-  state, reward = nets.deduce(params, mean, z)
-  logit = nets.termination_logit(params, state, z)  # nothing ends here
-  error = seen((z_next - mean) ** 2) + np.mean((z_state - state) ** 2)
+  # The literal form deduces the state itself.
+  state = codecs.point.decode(nets.deduce(params, said, now), now.state)
+  reward = nets.reward(params, said, state, now)
+  logit = nets.termination(params, state, now)  # nothing ends here
+  error = seen((z_next - mean) ** 2)
+  error += np.mean((z_state - state.values[..., 0, :]) ** 2)
   error += np.mean((z_reward - reward) ** 2) + np.mean(np.log1p(np.exp(logit)))
-  np.testing.assert_allclose(
-    model.validate(params, t, jax.random.key(1)), error, rtol=1e-4
-  )
+  got = model.validate(params, t, jnp.ones(24), jax.random.key(1))
+  np.testing.assert_allclose(got, error, rtol=1e-4)
 
 
 def test_learns_a_linear_system(loaded):
-  model = logo.make(logo.Config(hidden_size=64), loaded.spec, loaded.statistics)
+  model = logo.make(
+    logo.Config(network="mlp", hidden_size=64), loaded.spec, loaded.statistics
+  )
   fit = make_fit(model, FitConfig(1_000, 64, learning_rate=3e-3, interval=1_000))
   state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
   state, _ = jax.jit(fit.chunk)(state, loaded.data)
