@@ -78,7 +78,7 @@ def test_a_threshold_out_of_reach_is_no_weighting_bit_for_bit(loaded):
   never = component("weighting", "halt", threshold=1e30, kappa=0.0)
   cheap = component("learner", "bc", hidden_size=16)
   runs = [
-    _final_params(systems.small("logo", learner=cheap, weighting=w), loaded)
+    _final_params(systems.small("morel", learner=cheap, weighting=w), loaded)
     for w in (component("weighting", "uniform"), never)
   ]
   assert all(np.array_equal(x, y) for x, y in zip(*runs, strict=True))
