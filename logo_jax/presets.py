@@ -11,14 +11,16 @@ def _model_based(
   weighting: str | Component = "confidence",
   learner: str | Component = "macql",
 ) -> ExperimentConfig:
-  chosen = dict(
-    model=model, uncertainty=uncertainty, weighting=weighting, learner=learner
+  def part(kind: str, chosen: str | Component) -> Component:
+    return component(kind, chosen) if isinstance(chosen, str) else chosen
+
+  return ExperimentConfig(
+    preset=preset,
+    learner=part("learner", learner),
+    model=part("model", model),
+    uncertainty=part("uncertainty", uncertainty),
+    weighting=part("weighting", weighting),
   )
-  parts = {
-    kind: component(kind, part) if isinstance(part, str) else part
-    for kind, part in chosen.items()
-  }
-  return ExperimentConfig(preset, **parts)
 
 
 def _local_cql() -> Component:
@@ -68,11 +70,16 @@ _PRESETS = {
   ),
   # Agents that learn apart, in models of their own observations, and stop imagining
   # where members disagree (Kidambi et al., 2020) or data are far (Qiao et al., 2025).
-  # The four members are all but deterministic, as MOReL's are.
+  # MOReL's four members are all but deterministic and learn from all data.
   "morel": lambda: _model_based(
     "morel",
     model=component(
-      "model", "ensemble", scope="local", num_members=4, variance_exponent=1.0
+      "model",
+      "ensemble",
+      scope="local",
+      num_members=4,
+      variance_exponent=1.0,
+      bootstrap=False,
     ),
     uncertainty=component("uncertainty", "disagreement", kind="pairwise"),
     weighting="halt",
