@@ -70,7 +70,7 @@ def test_data_under_another_name_are_refused(data_dir, tmp_path):
 
 def test_data_of_another_environment_are_refused(data_dir, tmp_path):
   stored = store.read(data_dir / NAME)
-  spec = json.loads(json.dumps(dataclasses.asdict(stored.spec) | {"max_steps": 7}))
+  spec = json.loads(json.dumps(stored.spec.stored() | {"max_steps": 7}))
   card = stored.card | {"spec": spec}
   store.write(tmp_path / NAME, stored.rows, stored.episode_start, card)
   with pytest.raises(ValueError, match="max_steps=7.*but the environment is"):

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from logo_jax.codecs.tokens import Tokens
 from logo_jax.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.evaluation.model_error import model_errors
-from logo_jax.codecs.tokens import Tokens
 from logo_jax.networks.flat_models import LocalToGlobal, Sizes
 from logo_jax.networks.now import Now
 from logo_jax.ops.standardise import standardise

@@ -26,7 +26,7 @@ def _own(folder) -> pathlib.Path:
     reward=np.array([1, 2, 0, 3, 4, 0], np.float32),
     discount=np.array([1, 0, 1, 1, 1, 1], np.float32),
   )
-  card = {"name": "toy/x/random", "spec": spec.__dict__ | {"obs_sizes": []}}
+  card = {"name": "toy/x/random", "spec": spec.stored() | {"obs_sizes": []}}
   return store.write(folder, rows, np.array([0, 3, 6]), card)
 
 

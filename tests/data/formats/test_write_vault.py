@@ -32,7 +32,7 @@ def _own(tmp_path, continuous: bool = False) -> store.StoredDataset:
   rows.action[start[1:] - 1] = 0
   rows.reward[start[1:] - 1] = 0
   rows.discount[start[1:][_TERMINAL] - 2] = 0
-  card = {"name": "toy/x/random", "spec": spec.__dict__ | {"obs_sizes": [2, 3]}}
+  card = {"name": "toy/x/random", "spec": spec.stored() | {"obs_sizes": [2, 3]}}
   if continuous:
     action = rng.uniform(-1, 1, (num, 2, 5)).astype(np.float32)
     action[start[1:] - 1] = 0
