@@ -43,7 +43,7 @@ def model_errors(model: WorldModel, params: Params, loaded: LoadedDataset) -> di
   result["open_loop"] = {
     str(h): after(str(h)) for h in HORIZONS if str(h) in errors["state_rmse"]
   }
-  return jax.tree.map(lambda x: float(np.mean(x)), result)
+  return _means(result)
 
 
 def summarise(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
@@ -68,8 +68,7 @@ def summarise(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
 def persistence(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
   """Errors of predicting that nothing changes, floats in the form of `summarise`."""
   errors = (rolled.state_moved[None], rolled.obs_moved[None])
-  found = _in_both_units(errors, rolled.left, horizons)
-  return jax.tree.map(lambda x: float(x[0]), found)
+  return _means(_in_both_units(errors, rolled.left, horizons))
 
 
 def diagnose(
@@ -84,6 +83,13 @@ def diagnose(
     return jax.lax.map(lambda p: model.diagnose(p, transitions(rows, start)), params)
 
   return {k: np.asarray(v) for k, v in every_seed(params, rows, start).items()}
+
+
+def _means(values: Any) -> Any:
+  """Means over seeds in nested dicts that keep their order; `jax.tree` sorts keys."""
+  if isinstance(values, dict):
+    return {key: _means(item) for key, item in values.items()}
+  return float(np.mean(values))
 
 
 def _in_both_units(

@@ -49,7 +49,9 @@ def draw(
   horizons = sorted({h for panels in states.values() for h in panels})
   columns = max(len(states), 2)
   figure = Figure(
-    figsize=(3.1 * columns + 1.2, 2.9 * len(horizons) + 3.6), layout="constrained"
+    figsize=(3.1 * columns + 1.2, 2.9 * len(horizons) + 3.6),
+    dpi=130,
+    layout="constrained",
   )
   canvas = FigureCanvasAgg(figure)
   parts: Any = figure.subfigures(2, 1, height_ratios=[2.9 * len(horizons), 3.6])
@@ -121,7 +123,8 @@ def _dress_panels(figure: Any, first: Any, shares: np.ndarray) -> None:
     f"states: first principal component, {x} of the variance", fontsize=9
   )
   figure.supylabel(f"second, {y}", fontsize=9)
-  figure.legend(*first.get_legend_handles_labels(), loc="outside right", frameon=False)
+  handles, labels = first.get_legend_handles_labels()
+  figure.legend(handles, labels, loc="outside right", frameon=False, markerscale=2)
 
 
 def _curves(
@@ -135,6 +138,8 @@ def _curves(
     steps = [int(h) for h in by_horizon]
     axes.plot(steps, list(by_horizon.values()), line, color=_GREY, label=label)
   axes.set_xlabel("steps ahead")
+  horizons = [np.asarray(curve[0]) for curve in errors.values()]
+  axes.set_xticks(np.unique(np.concatenate(horizons)))
   axes.set_ylabel("state error, mean square\nin variances of the features")
   axes.set_ylim(bottom=0)
   axes.grid(color="#DDDDDD", linewidth=0.6)

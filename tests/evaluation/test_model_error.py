@@ -108,7 +108,7 @@ def test_errors_are_those_that_were_put_in(loaded):
       mse, rmse = (errors[f"{kind}_{unit}"][str(h)] for unit in ("mse", "rmse"))
       np.testing.assert_allclose(mse, expected, rtol=1e-5, atol=1e-12)
       np.testing.assert_allclose(rmse, np.sqrt(expected), rtol=1e-5, atol=1e-6)
-  assert set(errors["state_mse"]) == {"1", "3"}  # no episode has nine steps
+  assert list(errors["state_mse"]) == ["1", "3"]  # no episode has nine steps
   # Persistence is h off in both features, in units of their own deviation.
   moved = model_error.persistence(rolled, (1, 3, 9))
   np.testing.assert_allclose(moved["state_mse"]["3"], 9 / variance, rtol=1e-5)
@@ -188,3 +188,13 @@ def test_predicted_states_are_standardised(loaded):
     (predicted - true)[:, 0], 1.5 / np.sqrt(35 / 12), rtol=1e-5
   )
   np.testing.assert_allclose((predicted - true)[:, 1], 0.0, atol=1e-6)
+
+
+def test_horizons_stay_in_their_order(monkeypatch, loaded):
+  monkeypatch.setattr(model_error, "HORIZONS", (2, 3, 10, 20))
+  long = dataclasses.replace(loaded, data=loaded.data._replace(test=np.arange(29)))
+  result = model_error.model_errors(_model(), jnp.array([0.1]), long)
+  assert list(result["open_loop"]) == ["2", "3", "10", "20"]
+  windows = open_loop.take_windows(long)
+  rolled = open_loop.roll_out(_model(), jnp.array([0.1]), long, windows, (2, 10))
+  assert list(model_error.persistence(rolled, (2, 10))["obs_mse"]) == ["2", "10"]
