@@ -1,6 +1,7 @@
 """Rows of result tables, from what results.json holds."""
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 
@@ -44,12 +45,19 @@ def system_row(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """The world model's open-loop state error beside persistence, a row a horizon."""
+  """The world model's open-loop state error beside persistence, a row a horizon.
+
+  A model that predicts no states has none.
+  """
   return [
     {
       "steps ahead": int(steps),
-      "state RMSE": errors["state_rmse"],
+      "state RMSE": _known(errors["state_rmse"]),
       "persistence": errors["state_rmse_persistence"],
     }
     for steps, errors in results["model"]["open_loop"].items()
   ]
+
+
+def _known(value: float | None) -> float | None:
+  return None if value is None or math.isnan(value) else value

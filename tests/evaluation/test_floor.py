@@ -1,5 +1,7 @@
 """The floor of games whose chances are known."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from logo_jax.evaluation import floor
 from logo_jax.ops.standardise import moments
 from logo_jax.types import Environment, EnvSpec, Statistics, TimeStep
+from tests import toys
 
 STEPS, PUSH = 8, 3.0
 
@@ -83,7 +86,18 @@ def test_repeats_that_end_early_do_not_count():
     np.testing.assert_allclose(found["obs_mse"][str(h)], expected, rtol=0.1)
 
 
-def test_no_chance_no_floor():
+def test_datasets_whose_environment_has_no_chance_or_is_not_known(monkeypatch):
+  """Steps on the host use none: the floor is 0. Data of others have none."""
+  loaded = types.SimpleNamespace(card={}, spec=None, statistics=_statistics())
+  why = "nothing plays it"
+  for env, expected in (
+    (toys.targets(), (floor.zero((1, 5)), "")),
+    (None, ({}, why)),
+    (_walk(), ({}, "the dataset's card names no behaviour policies")),
+  ):
+    answer = (env, why if env is None else "")
+    monkeypatch.setattr(floor.source, "environment", lambda card, of, a=answer: a)
+    assert floor.of_dataset(loaded, (1, 5)) == expected  # type: ignore
   found = floor.zero((1, 5))
   assert found["state_mse"] == {"1": 0.0, "5": 0.0} and set(found) == {
     f"{kind}_{unit}" for kind in ("state", "obs") for unit in ("mse", "rmse")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from logo_jax.reporting import model_figure, model_results
+from logo_jax.reporting import model_figure, model_results, results
 
 
 def _model(mse):
@@ -56,6 +56,13 @@ def test_tables():
   no_chance = model_results.report(_results({"state_mse": {"1": 0.0, "5": 0.0}}))
   assert "0 (deterministic)" in no_chance
   assert "floor" not in model_results.report(_results({}))
+
+
+def test_runs_of_models_without_states():
+  errors = {"state_rmse": float("nan"), "state_rmse_persistence": 1.0}
+  known = errors | {"state_rmse": 0.5}
+  rows = results.model_rows({"model": {"open_loop": {"1": errors, "5": known}}})
+  assert [row["state RMSE"] for row in rows] == [None, 0.5]
 
 
 def test_curves_for_the_figure():
