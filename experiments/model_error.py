@@ -116,8 +116,8 @@ def _measure(
   """All figures, by seed, and the first seed's states."""
   wanted = model_study.uncertainties(_UNCERTAINTIES.value)
   own = config.uncertainty
-  if own and own.name not in ["none", *(part.name for part in wanted.values())]:
-    wanted[own.name] = own
+  if own and own.name != "none" and own not in wanted.values():
+    wanted.setdefault(own.name, own)
   made = {
     label: registry.make("uncertainty", part, loaded.statistics)
     for label, part in wanted.items()
