@@ -122,7 +122,7 @@ class _Typed(Fields):
     )
     known, *_ = self.split_values(now.values)
     gate = jax.nn.sigmoid(gate - _GATE_BIAS)
-    mean = jnp.clip((1 - gate) * (known + increment) + gate * value, -1.1, 1.1)
+    mean = jnp.clip((1 - gate) * (known + increment) + gate * value, -1.0, 1.0)
     allowed = [np.where(np.isnan(v), _IMPOSSIBLE, 0.0) for v in self.values]
     log_p = [
       jax.nn.log_softmax(x + a) for x, a in zip(categorical, allowed, strict=True)

@@ -130,7 +130,10 @@ def shown(tokens: Tokens) -> jax.Array:
 
 
 class Trunk(nn.Module):
-  """Rounds of messages between entities."""
+  """Rounds of messages between entities.
+
+  Nodes have H features and pairs, of which there are far more, H / 2.
+  """
 
   hidden_size: int
   rounds: int = 2
@@ -141,9 +144,8 @@ class Trunk(nn.Module):
     h = MLP((self.hidden_size, self.hidden_size), self.dtype)(graph.nodes)
     # No bias and zeros at first: what is trained on true observations alone is the same
     # function at any depth.
-    depth = nn.Dense(
-      self.hidden_size, False, self.dtype, kernel_init=nn.initializers.zeros
-    )
+    zeros = nn.initializers.zeros
+    depth = nn.Dense(self.hidden_size, False, self.dtype, kernel_init=zeros)
     h += depth(graph.depth)[..., None, :]
     pairs = graph.pairs
     for _ in range(self.rounds):
@@ -157,7 +159,7 @@ class Trunk(nn.Module):
     h = nn.LayerNorm(dtype=self.dtype)(h)
 
     def dense(x: jax.Array) -> jax.Array:
-      return nn.Dense(self.hidden_size, dtype=self.dtype)(x)
+      return nn.Dense(self.hidden_size // 2, dtype=self.dtype)(x)
 
     sender, receiver = dense(h)[..., :, None, :], dense(h)[..., None, :, :]
     message = nn.relu(sender + receiver + dense(pairs))

@@ -54,10 +54,10 @@ class EntityNetworks:
     self._modules = _Modules(
       trunk=Trunk(h, dtype=dtype),
       state=MLP((h, h, state.output_size), dtype),
-      obs=PairHead(h, obs.output_size, dtype),
-      deduce=PairHead(h, h, dtype),
+      obs=PairHead(h // 2, obs.output_size, dtype),
+      deduce=PairHead(h // 2, h, dtype),
       deduced=MLP((h, h, state.output_size), dtype),
-      encode=PairHead(h, obs.output_size, dtype),
+      encode=PairHead(h // 2, obs.output_size, dtype),
       reward=SumHead(h // 2, dtype),
       termination=SumHead(h // 2, dtype),
       legal=PairHead(h // 2, 1, dtype),

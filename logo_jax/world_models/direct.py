@@ -20,9 +20,8 @@ from logo_jax.world_models.parts.dynamics import Frame
 class Config:
   """The direct model."""
 
-  # "entity" reads the environment's layout, and falls back on "mlp" without one.
-  network: Literal["entity", "mlp"] = "entity"
-  hidden_size: int = 128  # units; an "mlp" wants twice as many
+  network: Literal["entity", "mlp"] = "mlp"  # "entity" reads the environment's layout
+  hidden_size: int = 256  # units
   # Exponent of the predicted variance by which a likelihood's gradient is multiplied
   # (beta-NLL, Seitzer et al., 2022).
   variance_exponent: float = 0.5

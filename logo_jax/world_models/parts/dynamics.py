@@ -205,7 +205,10 @@ class _Model:
     def step(before: Now, now_and_after: tuple[Now, After]) -> tuple[Now, Any]:
       now, after = now_and_after
       said, out = one(before._replace(action=now.action), after)
-      return Now(said.obs, said.state, now.action, before.depth + 1.0), out
+      # Held fixed: with a gradient from later steps, what is said of the first one
+      # hedges against them, and its error grows.
+      obs, state = jax.lax.stop_gradient((said.obs, said.state))
+      return Now(obs, state, now.action, before.depth + 1.0), out
 
     _, outs = jax.lax.scan(step, first, by_time)
     return jax.tree.map(lambda x: x.swapaxes(0, 1), outs)
