@@ -22,7 +22,9 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax import types
+from logo_jax.envs import jumanji_layout
 
+layout = jumanji_layout.layout
 # Arguments of each game's generator; the names and sizes are those of published work.
 _RWARE: dict[str, dict[str, int]] = {
   "tiny-2ag": {"shelf_rows": 1, "num_agents": 2, "request_queue_size": 2},
@@ -121,6 +123,7 @@ def make(scenario: str) -> types.Environment:
     action_kind="discrete",
     action_dim=game.num_actions,
     max_steps=game.max_steps,
+    layout=layout(scenario),
   )
   return types.Environment(spec, reset, step)
 
@@ -174,9 +177,9 @@ def _make_game(scenario: str) -> _Game:
 def _rware(size: str) -> _Game:
   from jumanji.environments.routing.robot_warehouse import env, generator
 
-  layout = {"shelf_columns": 3, "column_height": 8, "sensor_range": 1} | _RWARE[size]
+  sizes = {"shelf_columns": 3, "column_height": 8, "sensor_range": 1} | _RWARE[size]
   return _Game(
-    env=env.RobotWarehouse(generator.RandomGenerator(**layout), time_limit=501),
+    env=env.RobotWarehouse(generator.RandomGenerator(**sizes), time_limit=501),
     max_steps=500,
     num_actions=5,
     observe=lambda seen: seen.agents_view.astype(jnp.float32),

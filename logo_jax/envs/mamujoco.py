@@ -31,8 +31,10 @@ import jax
 import numpy as np
 
 from logo_jax import types
+from logo_jax.envs import mamujoco_layout
 from logo_jax.envs import mamujoco_tasks as tasks
 
+layout = mamujoco_layout.layout
 _FULL = "-full"
 SCENARIOS = (*tasks.TASKS, *(name + _FULL for name in tasks.TASKS))
 MAX_STEPS = 1000  # time limit of an episode, in steps
@@ -126,6 +128,7 @@ def _make(scenario: str, num_threads: int) -> types.HostEnvironment:
     action_dim=single.model.nu // len(robot.possible_agents),
     max_steps=MAX_STEPS,
     obs_sizes=views.obs_sizes,
+    layout=layout(scenario),
   )
   low, high = single.model.actuator_ctrlrange.T
   num_qpos = len(start.qpos)
