@@ -131,12 +131,10 @@ def _make(scenario: str, num_threads: int) -> types.HostEnvironment:
     layout=layout(scenario),
   )
   low, high = single.model.actuator_ctrlrange.T
-  num_qpos = len(start.qpos)
 
   def motion_of(state: State) -> tasks.Motion:
-    return tasks.Motion(
-      state.physics[:, 1 : 1 + num_qpos], state.physics[:, 1 + num_qpos :]
-    )
+    middle = 1 + len(start.qpos)
+    return tasks.Motion(state.physics[:, 1:middle], state.physics[:, middle:])
 
   def reset(rng: np.random.Generator, num: int) -> tuple[State, types.TimeStep]:
     qpos, qvel = tasks.draw(task, start, rng, num)
