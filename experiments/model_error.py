@@ -73,13 +73,6 @@ def main(argv: list[str]) -> None:
 
 
 def _budget(config: ExperimentConfig) -> ExperimentConfig:
-  updates = _UPDATES.value or config.fit.updates
-  fit = dataclasses.replace(
-    config.fit,
-    updates=updates,
-    interval=min(config.fit.interval, updates),
-    batch_size=_BATCH.value or config.fit.batch_size,
-  )
   return dataclasses.replace(
     config,
     dataset=_DATASET.value,
@@ -87,7 +80,7 @@ def _budget(config: ExperimentConfig) -> ExperimentConfig:
     num_transitions=_TRANSITIONS.value,
     seed=_SEED.value,
     num_seeds=_SEEDS.value,
-    fit=fit,
+    fit=model_study.budget(config.fit, _UPDATES.value, _BATCH.value),
   )
 
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import os
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from logo_jax import config as config_lib
 from logo_jax import presets
-from logo_jax.config import ExperimentConfig
+from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import model_error, open_loop, trust
 from logo_jax.evaluation.open_loop import Windows
@@ -95,6 +96,26 @@ def _field(setting: str) -> tuple[str, Any]:
     return name, ast.literal_eval(value)
   except (ValueError, SyntaxError):  # a word
     return name, {"true": True, "false": False}.get(value, value)
+
+
+def budget(fit: FitConfig, updates: int, batch_size: int) -> FitConfig:
+  """A fit of another length; the share of its steps on windows stays as it is.
+
+  Args:
+    fit: a preset's.
+    updates: steps; 0 leaves them.
+    batch_size: transitions; 0 leaves them.
+  """
+  updates = updates or fit.updates
+  interval = min(fit.interval, updates)
+  unrolled = round(fit.unroll_updates / fit.updates * updates / interval) * interval
+  return dataclasses.replace(
+    fit,
+    updates=updates,
+    batch_size=batch_size or fit.batch_size,
+    interval=interval,
+    unroll_updates=unrolled,
+  )
 
 
 def fit(

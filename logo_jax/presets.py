@@ -1,6 +1,8 @@
 """Every system spelled out as a composition of components."""
 
-from logo_jax.config import ExperimentConfig
+import dataclasses
+
+from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
 
 
@@ -21,6 +23,23 @@ def _model_based(
     uncertainty=part("uncertainty", uncertainty),
     weighting=part("weighting", weighting),
   )
+
+
+# Steps are dearer for networks of entities, and more of them pay.
+_ENTITY_FIT = FitConfig(
+  updates=12_000, batch_size=64, patience=24, unroll=4, unroll_updates=2_000
+)
+
+
+def _entity(preset: str, base: str) -> ExperimentConfig:
+  """A preset whose world model reads entities."""
+  config = get(base)
+  assert config.model is not None
+  fields = {"network": "entity", "hidden_size": 128}
+  model = Component(
+    config.model.name, dataclasses.replace(config.model.config, **fields)
+  )
+  return dataclasses.replace(config, preset=preset, model=model, fit=_ENTITY_FIT)
 
 
 def _local_cql() -> Component:
@@ -68,6 +87,11 @@ _PRESETS = {
     model="ensemble",
     uncertainty=component("uncertainty", "disagreement", quantile=0.95),
   ),
+  # The same with networks that read entities: far more accurate where the environment
+  # has a layout, and slower to fit.
+  "logo_entity": lambda: _entity("logo_entity", "logo"),
+  "direct_entity": lambda: _entity("direct_entity", "direct"),
+  "ensemble_entity": lambda: _entity("ensemble_entity", "ensemble"),
   # Agents that learn apart, in models of their own observations, and stop imagining
   # where members disagree (Kidambi et al., 2020) or data are far (Qiao et al., 2025).
   # MOReL's four members are all but deterministic and learn from all data.

@@ -182,7 +182,8 @@ class _Typed(Fields):
       mean = mean.at[..., column].set(first)
       within = within.at[..., column].set((p * v**2).sum(-1) - first**2)
     p = tokens.present[..., None]
-    table = jnp.asarray(self.counted) * (p * within + p * (1 - p) * mean**2) / self.scale**2
+    total = p * within + p * (1 - p) * mean**2
+    table = jnp.asarray(self.counted) * total / self.scale**2
     return _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
 
   def error(self, said: Tokens, after: Tokens) -> jax.Array:
