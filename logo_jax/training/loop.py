@@ -58,7 +58,10 @@ def fit_model(session: Session) -> Params | None:
       begin = 0
       for length, end in phases(config):
         if step == begin > 0:  # a phase of its own, with its own patience
-          state = state._replace(stale=jnp.zeros_like(state.stale))
+          # What it draws does not depend on when the one before has stopped.
+          state = state._replace(
+            stale=jnp.zeros_like(state.stale), step=jnp.full_like(state.step, begin)
+          )
         state, step = _fit_phase(
           session, _make_fit(session, length), state, (step, end), checkpoints, bar
         )
