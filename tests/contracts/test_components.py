@@ -1,5 +1,7 @@
 """What every entry of the registries must do; a new component is tested by its name."""
 
+import typing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from logo_jax import registry
 from logo_jax.data.dataset import load, transitions
 from logo_jax.types import Batch
-from tests import toys
+from tests import skirmish, toys
 from tests.learners import problems
 
 ROWS = 24
@@ -25,12 +27,17 @@ def batch(loaded):
   return Batch(t, jnp.ones(ROWS), jnp.ones(ROWS, bool), jnp.float32(1))
 
 
-def _make(kind, name, *args):
-  config = registry.module(kind, name).Config
-  # The corridor has no layout for networks of entities.
-  small = {"hidden_size": 16, "network": "mlp"}
-  fields = {k: v for k, v in small.items() if k in config.__dataclass_fields__}
-  return registry.make(kind, registry.component(kind, name, **fields), *args)
+@pytest.fixture(scope="module")
+def battle():
+  return skirmish.load(40)
+
+
+def _make(kind, name, *args, **chosen):
+  """With small networks; models that have a choice read flat vectors."""
+  fields = registry.module(kind, name).Config.__dataclass_fields__
+  small = {"hidden_size": 16, "num_members": 2, "network": "mlp"} | chosen
+  small = {k: v for k, v in small.items() if k in fields}
+  return registry.make(kind, registry.component(kind, name, **small), *args)
 
 
 def _same_shapes(tree, shapes):
@@ -43,11 +50,22 @@ def _equal(x, y):
   assert x == y
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
-def test_world_models(loaded, batch, name):
-  model = _make("model", name, loaded.spec, loaded.statistics)
-  key, t = jax.random.key(0), batch.transition
-  params = model.init(jax.random.key(1))
+def _models():
+  """Every model with every kind of networks that it has."""
+  for name in registry.names("model"):
+    hints = typing.get_type_hints(registry.module("model", name).Config)
+    for network in typing.get_args(hints.get("network")) or ("mlp",):
+      # Members are direct models.
+      slow = (name, network) == ("ensemble", "entity")
+      yield pytest.param(name, network, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize(("name", "network"), _models())
+def test_world_models(request, name, network):
+  data = request.getfixturevalue("battle" if network == "entity" else "loaded")
+  model = _make("model", name, data.spec, data.statistics, network=network)
+  key, t = jax.random.key(0), transitions(data.data.rows, data.data.train[:ROWS])
+  params = jax.jit(model.init)(jax.random.key(1))
   # Shapes of a prediction, for any leading axes.
   latent = jax.eval_shape(model.start, params, t, key)
   new, p = jax.eval_shape(model.step, params, latent, t.action, key)
@@ -56,18 +74,31 @@ def test_world_models(loaded, batch, name):
   wanted = (t.next_obs, t.next_state, t.reward, t.discount, t.next_legal)
   _same_shapes(p[:5], wanted)
   # Finite gradients, different seeds, permutation of the batch.
-  (loss, _), grads = jax.jit(jax.value_and_grad(model.loss, has_aux=True))(
-    params, t, batch.weight, key
-  )
-  assert np.isfinite(loss)
+  run = jax.jit(jax.value_and_grad(model.loss, has_aux=True))
+  (loss, metrics), grads = run(params, t, jnp.ones(ROWS), jax.random.key(2))
+  assert np.isfinite(loss) and all(k.startswith("model/") for k in metrics)
   assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
-  other = model.init(jax.random.key(2))
+  other = jax.jit(model.init)(jax.random.key(3))
   leaves = zip(jax.tree.leaves(params), jax.tree.leaves(other), strict=True)
   assert any((x != y).any() for x, y in leaves)
   backwards = jax.tree.map(lambda x: x[::-1], t)
-  loss_backwards = model.loss(params, backwards, batch.weight, jax.random.key(0))[0]
+  (loss_backwards, _), _ = run(params, backwards, jnp.ones(ROWS), jax.random.key(4))
   np.testing.assert_allclose(loss, loss_backwards, rtol=1e-4)
-  assert all(np.isfinite(v) for v in model.diagnose(params, t).values())
+  # What weighs nothing counts for nothing.
+  half = jnp.repeat(jnp.array([2.0, 0.0]), ROWS // 2)
+  spoilt = jax.tree.map(lambda x: x.at[ROWS // 2 :].set(x[0]), t)
+  one, same = (
+    run(params, x, half, jax.random.key(5 + i)) for i, x in enumerate([t, spoilt])
+  )
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, 1e-4, 1e-5), one, same)
+  # Windows, and errors of all members.
+  windows, weight = jax.tree.map(lambda x: x.reshape(4, 6, *x.shape[1:]), (t, half))
+  for rest in ((t, half), (windows, weight)):
+    loss, _ = jax.eval_shape(model.loss, params, *rest, key)
+    error = jax.eval_shape(model.validate, params, *rest, key)
+    assert loss.shape == () and error.shape == model.error_shape
+  diagnosed = jax.jit(model.diagnose)(params, t)
+  assert all(np.isfinite(v) for v in diagnosed.values())
 
 
 @pytest.mark.parametrize("name", registry.names("uncertainty"))
@@ -75,12 +106,12 @@ def test_uncertainties(loaded, batch, name):
   model = _make("model", "logo", loaded.spec, loaded.statistics)
   uncertainty = _make("uncertainty", name, loaded.statistics)
   assert uncertainty.min_views <= model.num_views
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   t = batch.transition
   bank = t if uncertainty.bank_size else ()
   scorer = uncertainty.init(model, params, t, bank, jax.random.key(1))
   latent = model.start(params, t, jax.random.key(2))
-  _, p = model.step(params, latent, t.action, jax.random.key(3))
+  _, p = jax.jit(model.step)(params, latent, t.action, jax.random.key(3))
   score = uncertainty.score(scorer, t, p)
   assert score.shape == (ROWS,) and (score >= 0).all()
   calibrated = uncertainty.calibrate(scorer, score)

@@ -46,3 +46,29 @@ def test_the_best_parameters_are_kept_and_a_stale_fit_stands_still(loaded):
   np.testing.assert_allclose(params, [1.0, 2.0, 3.0, 4.0, 4.0], rtol=1e-3)
   np.testing.assert_allclose(best, [1.0, 2.0, 2.0, 2.0, 2.0], rtol=1e-3)
   assert stale == (0, 0, 1, 2, 2)
+
+
+def test_each_member_keeps_its_own_best(loaded):
+  """Adam moves both up alike; their best are at 1.6 and 2.6."""
+  best = jnp.array([1.6, 2.6])
+  model = _model()._replace(
+    init=lambda key: jnp.zeros(2),
+    loss=lambda params, t, weight, key: (-params.sum(), {"model/x": params.mean()}),
+    validate=lambda params, t, weight, key: (params - best) ** 2,
+    error_shape=(2,),
+  )
+  config = FitConfig(1_000_000, 4, learning_rate=0.1, interval=10, patience=2)
+  fit = make_fit(model, config)
+  state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
+  chunk = jax.jit(fit.chunk)
+  stale, errors = [], []
+  for _ in range(6):
+    state, metrics = chunk(state, loaded.data)
+    stale.append(int(state.stale))
+    errors.append(float(metrics["model/selection_error"]))
+  np.testing.assert_allclose(state.best_params, [2.0, 3.0], rtol=1e-3)
+  np.testing.assert_allclose(state.best_loss, [0.16, 0.16], rtol=0.02)
+  # At 3 the second one still gets better; at 5 neither has for two evaluations.
+  assert stale == [0, 0, 0, 1, 2, 2]
+  np.testing.assert_allclose(errors[:3], [1.46, 0.26, 1.06], rtol=0.01)  # means
+  np.testing.assert_allclose(state.params, [5.0, 5.0], rtol=1e-3)

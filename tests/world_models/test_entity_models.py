@@ -1,0 +1,125 @@
+"""World models that read entities, on a battle where all but the start is certain."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from logo_jax.config import FitConfig
+from logo_jax.data.dataset import transitions
+from logo_jax.ops.standardise import standardise
+from logo_jax.training.fit_model import make_fit
+from logo_jax.world_models import direct, ensemble, logo
+from tests import skirmish, toys
+
+CONFIGS = {
+  "logo": (logo, logo.Config(network="entity", hidden_size=32)),
+  "direct": (direct, direct.Config(network="entity", hidden_size=32)),
+}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+  return skirmish.load(400)
+
+
+def _ratio(said, now, after, m):
+  """Squared error by that of "nothing changes", over the features that vary."""
+  said, now, after = (standardise(x, m) for x in (said, now, after))
+  errors = [jnp.square(x - after)[..., m.varies].mean() for x in (said, now)]
+  return float(jnp.sqrt(errors[0] / errors[1]))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_learns_who_hits_whom(loaded, name):
+  module, config = CONFIGS[name]
+  model = module.make(config, loaded.spec, loaded.statistics)
+  fit = make_fit(model, FitConfig(1_000, 64, learning_rate=3e-3, interval=1_000))
+  state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
+  params = jax.jit(fit.chunk)(state, loaded.data)[0].best_params
+
+  @jax.jit
+  def step(t, key):
+    k_start, k_step = jax.random.split(key)
+    latent = model.start(params, t, k_start)
+    return model.step(params, latent, t.action, k_step)[1]
+
+  t = transitions(loaded.data.rows, loaded.data.test)
+  p, s = step(t, jax.random.key(1)), loaded.statistics
+  assert _ratio(p.state, t.state, t.next_state, s.state) < 0.3
+  assert _ratio(p.obs, t.obs, t.next_obs, s.obs) < 0.25
+  assert jnp.mean((p.reward - t.reward) ** 2) < 0.1 * jnp.var(t.reward)
+  assert (p.legal == t.next_legal).mean() > 0.98
+  over = t.discount == 0
+  assert p.discount[over].mean() < 0.2 and p.discount[~over].mean() > 0.95
+  # The first agent, on the left, stays; the second one hits either enemy. Both hit at
+  # who is further to the right, who has lost half of its health by now and dies.
+  env = skirmish.skirmish()
+  x = jnp.array([0.25, 0.5, 0.75, 0.0])
+  start = (jnp.ones(4), x, jnp.zeros(4), jnp.int32(0))
+  actions = jnp.array([[0, 2], [0, 3]])
+  _, now = env.step(start, jnp.array([0, 0]), jax.random.key(2))
+  now = jax.tree.map(lambda x: jnp.stack([x] * len(t.reward)), now)
+  two = t._replace(
+    obs=now.obs,
+    state=now.state,
+    legal=now.legal,
+    action=t.action.at[:2].set(actions),
+  )
+  said = step(two, jax.random.key(3)).state[:2, :4]
+  np.testing.assert_allclose(said, [[1, 0, 0.5, 1], [1, 0, 1, 0.5]], atol=0.15)
+
+
+@pytest.mark.parametrize(
+  "gradient", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
+  config = dataclasses.replace(
+    CONFIGS["logo"][1], hidden_size=8, deduce_gradient=gradient, encode_weight=0.0
+  )
+  model = logo.make(config, loaded.spec, loaded.statistics)
+  params = jax.jit(model.init)(jax.random.key(0))
+  t = transitions(loaded.data.rows, loaded.data.train[:16])
+
+  def eq_4(params):
+    _, metrics = model.loss(params, t, jnp.ones(16), jax.random.key(0))
+    return metrics["model/deduce_predicted_loss"]
+
+  grads = jax.jit(jax.grad(eq_4))(params)
+  sizes = {
+    k: sum(jnp.abs(x).sum() for x in jax.tree.leaves(v)) for k, v in grads.items()
+  }
+  for name in ("trunk", "obs", "pointed"):
+    assert (sizes[name] > 0) == gradient, name
+  for name in ("deduce", "deduced", "reward"):
+    assert sizes[name] > 0, name
+  for name in ("state", "termination", "legal"):  # have losses of their own
+    assert sizes[name] == 0, name
+
+
+@pytest.mark.parametrize("module", [logo, direct, ensemble])
+def test_entities_need_a_layout(module):
+  loaded = toys.load_corridor(10)
+  with pytest.raises(
+    ValueError, match=r"model\.network: .*'toy/corridor' is not, allow"
+  ):
+    module.make(module.Config(network="entity"), loaded.spec, loaded.statistics)
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [
+    ("deduce_input", "obs"),
+    ("local_action", "own"),
+    ("share_local", True),
+    ("reconstruct_weight", 1.0),
+  ],
+)
+def test_entities_have_one_reading(loaded, field, value):
+  config = logo.Config(network="entity", **{field: value})
+  with pytest.raises(
+    ValueError, match=rf"model\.{field}: with model\.network 'entity'"
+  ):
+    logo.make(config, loaded.spec, loaded.statistics)
