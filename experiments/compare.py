@@ -2,7 +2,8 @@
 
 Each system trains with its preset's settings but for the budget, `--num_seeds` runs
 side by side. Systems that share a world model fit it once. An interrupted comparison
-goes on where it stopped, and one with more systems keeps what is finished.
+goes on where it stopped, and one with more systems keeps what is finished. An entry of
+`--presets` may change fields and name the result: `late@logo:horizon=15`.
 
 Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=runs/all
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, config, experiment, files, outcomes, presets
+from logo_jax import cli, config, entries, experiment, files, model_study, outcomes
 from logo_jax.logging import say
 from logo_jax.reporting import figures, results, runs, tables
 
@@ -42,19 +43,19 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
 
 def main(argv: list[str]) -> None:
   del argv
+  systems = entries.systems(_PRESETS.value)
   for name in _DATASETS.value:
-    for preset in _PRESETS.value:
+    for preset in systems.values():
       _refuse_early(_config(preset, name, {}))
   for name in _DATASETS.value:
     folder, finished, models = _folder(name), {}, {}
-    for preset in _PRESETS.value:
-      say(f"{preset} on {name}")
-      outcome = experiment.run(_config(preset, name, models), folder / preset)
+    for label, preset in systems.items():
+      say(f"{label} on {name}")
+      outcome = experiment.run(_config(preset, name, models), folder / label)
       if outcome is None:
         return
-      finished[preset] = outcome
-      source_dir = str((folder / preset).absolute())
-      models.setdefault(_model_key(presets.get(preset)), source_dir)
+      finished[label] = outcome
+      models.setdefault(_model_key(preset), str((folder / label).absolute()))
       _report(name, folder, finished)
     print(f"{name}\n{tables.text_table(_rows(finished))}")
     print(f"everything is in {folder}/")
@@ -78,13 +79,11 @@ def _model_key(preset: config.ExperimentConfig) -> str:
 
 
 def _config(
-  preset: str, dataset: str, models: dict[str, str]
+  values: config.ExperimentConfig, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
-  values = presets.get(preset)
-  fit_updates = _FIT_UPDATES.value or values.fit.updates
   interval = _UPDATES.value // 2
   shared = models.get(_model_key(values), "") if values.model else ""
-  path = _folder(dataset) / preset
+  path = _folder(dataset) / values.preset
   if (path / "config.json").exists():  # what it was started with, in whatever order
     shared = runs.read_config(path).get("model_run", "")
   return dataclasses.replace(
@@ -95,7 +94,7 @@ def _config(
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
     model_run=shared,
-    fit=dataclasses.replace(values.fit, updates=fit_updates),
+    fit=model_study.budget(values.fit, _FIT_UPDATES.value, 0),
     evaluation=dataclasses.replace(
       values.evaluation,
       interval=interval,

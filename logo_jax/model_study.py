@@ -1,7 +1,6 @@
 """A study of world models: fitted side by side, measured on held-out episodes."""
 
-import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from logo_jax import config as config_lib
+from logo_jax import entries as entries_lib
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.data.dataset import LoadedDataset
@@ -53,7 +53,7 @@ def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
       raise ValueError(f"preset {name!r} has no world model")
     return config_lib.from_dict(values | {"model": values["model"] | fields})
 
-  return _read("models", entries, make)
+  return entries_lib.read("models", entries, make)
 
 
 def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
@@ -65,37 +65,7 @@ def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
     assert made.uncertainty is not None
     return made.uncertainty
 
-  return _read("uncertainties", entries, make)
-
-
-def _read(
-  flag: str, entries: Sequence[str], make: Callable[..., Any]
-) -> dict[str, Any]:
-  found: dict[str, Any] = {}
-  for entry in entries:
-    given, _, rest = entry.rpartition("@")
-    name, *settings = rest.split(":")
-    label = given or rest
-    try:
-      if label in found or not label or label.startswith(".") or "/" in label:
-        raise ValueError(
-          f"label {label!r} must be one of its own that can name a folder, without a "
-          "slash; write label@name"
-        )
-      found[label] = make(name, dict(map(_field, settings)))
-    except ValueError as error:
-      raise ValueError(f"{flag}: {entry!r}: {error}") from None
-  return found
-
-
-def _field(setting: str) -> tuple[str, Any]:
-  name, equals, value = setting.partition("=")
-  if not equals:
-    raise ValueError(f"{setting!r} must be field=value")
-  try:
-    return name, ast.literal_eval(value)
-  except (ValueError, SyntaxError):  # a word
-    return name, {"true": True, "false": False}.get(value, value)
+  return entries_lib.read("uncertainties", entries, make)
 
 
 def budget(fit: FitConfig, updates: int, batch_size: int) -> FitConfig:

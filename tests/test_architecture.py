@@ -46,6 +46,7 @@ ALLOWED = {
   | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
   | {"checkpoint", "logging", "run_folder"},
   "cli": {"config", "presets", "published", "registry"},
+  "entries": {"config", "presets"},
 }
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners")
 

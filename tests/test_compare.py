@@ -52,5 +52,5 @@ def test_systems_share_their_world_model(tmp_path):
 def test_mistakes_are_one_line_and_train_nothing(tmp_path):
   done = _compare(tmp_path, "--presets=bc,nothing")
   assert done.returncode == 1
-  assert done.stderr.startswith("error: preset: must be one of")
+  assert done.stderr.startswith("error: presets: 'nothing': preset: must be one of")
   assert not (tmp_path / "runs").exists()

@@ -1,0 +1,84 @@
+"""Lists of systems on a command line: presets, with other fields where wanted."""
+
+import ast
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any
+
+from logo_jax import config as config_lib
+from logo_jax import presets
+from logo_jax.config import ExperimentConfig
+
+
+def systems(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
+  """Reads presets with other fields, for example `late@logo:horizon=15`.
+
+  A field of a component or section is named with a dot: `weighting.temperature=1`.
+  Another component is named by `weighting.name=penalty`; its own fields follow it.
+
+  Args:
+    entries: as in `read`.
+
+  Returns:
+    Label to configuration, of which the label is the `preset`.
+
+  Raises:
+    ValueError: an entry says something that is not allowed, or is there twice.
+  """
+
+  def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
+    values = config_lib.to_dict(presets.get(name))
+    for path, value in fields.items():
+      section, _, field = path.rpartition(".")
+      if not section:
+        values[field] = value
+      elif field == "name":
+        values[section] = {"name": value}
+      else:
+        values[section] = {**(values.get(section) or {}), field: value}
+    return config_lib.from_dict(values)
+
+  found = read("presets", entries, make)
+  return {k: dataclasses.replace(v, preset=k) for k, v in found.items()}
+
+
+def read(flag: str, entries: Sequence[str], make: Callable[..., Any]) -> dict[str, Any]:
+  """Reads a list of names, each with other fields and a label where wanted.
+
+  Args:
+    flag: what the list is called in errors.
+    entries: `name`, `name:field=value:field=value`, `label@name:field=value`. Values
+      are Python's numbers, booleans or words.
+    make: (name, fields) -> what is meant; may raise a ValueError.
+
+  Returns:
+    Label to what is meant; the label is the entry itself if none is given.
+
+  Raises:
+    ValueError: an entry says something that is not allowed, or is there twice.
+  """
+  found: dict[str, Any] = {}
+  for entry in entries:
+    given, _, rest = entry.rpartition("@")
+    name, *settings = rest.split(":")
+    label = given or rest
+    try:
+      if label in found or not label or label.startswith(".") or "/" in label:
+        raise ValueError(
+          f"label {label!r} must be one of its own that can name a folder, without a "
+          "slash; write label@name"
+        )
+      found[label] = make(name, dict(map(_field, settings)))
+    except ValueError as error:
+      raise ValueError(f"{flag}: {entry!r}: {error}") from None
+  return found
+
+
+def _field(setting: str) -> tuple[str, Any]:
+  name, equals, value = setting.partition("=")
+  if not equals:
+    raise ValueError(f"{setting!r} must be field=value")
+  try:
+    return name, ast.literal_eval(value)
+  except (ValueError, SyntaxError):  # a word
+    return name, {"true": True, "false": False}.get(value, value)

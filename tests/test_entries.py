@@ -1,0 +1,37 @@
+"""Lists of systems on a command line."""
+
+import pytest
+
+from logo_jax import entries, presets
+
+
+def test_fields_sections_and_other_components():
+  made = entries.systems(
+    [
+      "macql",
+      "late@logo:horizon=15:uncertainty.accumulate=cumsum",
+      "paid@logo:weighting.name=penalty:weighting.coefficient=2:fit.batch_size=64",
+    ]
+  )
+  assert made["macql"] == presets.get("macql")
+  late, paid = made["late"], made["paid"]
+  assert (late.preset, late.horizon) == ("late", 15)
+  assert late.uncertainty.config.accumulate == "cumsum"
+  assert (paid.weighting.name, paid.weighting.config.coefficient) == ("penalty", 2)
+  assert (paid.fit.batch_size, paid.horizon) == (64, presets.get("logo").horizon)
+  assert paid.model == presets.get("logo").model
+
+
+@pytest.mark.parametrize(
+  ("entry", "message"),
+  [
+    ("nothing", "preset: must be one of"),
+    ("logo:horizon", "'horizon' must be field=value"),
+    ("logo:weighting.temprature=1", "weighting.temprature: unknown key"),
+    ("a/b@logo", "must be one of its own that can name a folder"),
+  ],
+)
+def test_errors_name_the_entry(entry, message):
+  with pytest.raises(ValueError, match="presets: .*" + message) as error:
+    entries.systems([entry])
+  assert repr(entry) in str(error.value)
