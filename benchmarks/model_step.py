@@ -85,11 +85,7 @@ def main(argv: list[str]) -> None:
     subjects(loaded, network, _HIDDEN.value, members) for network in _NETWORKS.value
   ]  # all before any is timed: a network may not fit the scenario
   inputs = draw(loaded, _TRAJECTORIES.value, _HORIZON.value, _BATCH.value)
-  rows = []
-  for of_network in timed:
-    rows += compare(of_network, inputs, _REPEATS.value)
-    print(tables.text_table([line(row) for row in rows]), flush=True)
-  report = {
+  report: dict[str, Any] = {
     "device": outcomes.device_name(),
     "jax": jax.__version__,
     "scenario": _SCENARIO.value,
@@ -97,10 +93,13 @@ def main(argv: list[str]) -> None:
     "horizon": _HORIZON.value,
     "batch_size": _BATCH.value,
     "repeats": _REPEATS.value,
-    "models": rows,
+    "models": [],
   }
-  if _OUT.value:
-    files.write_json(_OUT.value, report)
+  for of_network in timed:
+    report["models"] += compare(of_network, inputs, _REPEATS.value)
+    print(tables.text_table([line(row) for row in report["models"]]), flush=True)
+    if _OUT.value:
+      files.write_json(_OUT.value, report)
 
 
 def _check_flags() -> list[int]:
