@@ -140,7 +140,8 @@ def continuous():
 @pytest.mark.parametrize(
   ("kind", "recurrent"),
   [
-    ("discrete", False),
+    # What learners do in their own tests.
+    pytest.param("discrete", False, marks=pytest.mark.slow),
     ("continuous", False),
     ("discrete", True),
     pytest.param("continuous", True, marks=pytest.mark.slow),

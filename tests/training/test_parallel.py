@@ -54,6 +54,7 @@ def test_seeds_side_by_side_are_the_seeds_alone(loaded):
   _close(first, jax.tree.map(lambda x: np.asarray(x[0]), alone.learner.params))
 
 
+@pytest.mark.slow  # `test_placement` and `test_window_batches` have both, too
 def test_two_axes_at_once(loaded):
   config = systems.small("logo", num_seeds=2, data_parallel=2)
   state, metrics = _run(config, loaded)
@@ -66,7 +67,7 @@ def test_two_axes_at_once(loaded):
   assert not np.array_equal(rows[0], rows[1])
 
 
-@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("window", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_gradients_on_four_devices_are_those_on_one(loaded, window):
   """With plain SGD, which shows a wrong factor that Adam would hide."""
   t = transitions(loaded.data.rows, loaded.data.starts[:64])
@@ -124,6 +125,7 @@ def test_fit_on_four_devices(loaded):
   assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_the_step_runs_under_pmap_of_vmap(loaded):
   """The plain form of the same function: four devices, two seeds on each."""
   config = systems.small("logo", data_parallel=4)

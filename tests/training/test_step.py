@@ -10,11 +10,12 @@ import pytest
 from logo_jax import presets
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
+from logo_jax.registry import component
 from logo_jax.training.compose import Imagination
 from logo_jax.training.imagine import imagine
 from logo_jax.types import Learner, Uncertainty
 from logo_jax.weighting import uniform
-from tests import toys
+from tests import skirmish, toys
 from tests.training import systems
 
 
@@ -102,6 +103,8 @@ _SLOW = (
   "logo_omar",
   "logo_omiga",
   "logo_penalty",
+  "logo_literal",
+  "logo_cfcql",
   "direct",
   "ensemble",
   "morel",
@@ -131,8 +134,15 @@ def test_the_same_presets_train_on_continuous_actions(continuous, preset):
   _train_some(preset, continuous)
 
 
-def _train_some(preset, loaded):
-  config = systems.small(preset)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["logo", "direct"])
+def test_models_of_entities_imagine(name):
+  chosen = component("model", name, network="entity", hidden_size=16)
+  _train_some(f"{name}_entity", skirmish.load(60), model=chosen)
+
+
+def _train_some(preset, loaded, **changes):
+  config = systems.small(preset, **changes)
   _, train, params = systems.train_parts(config, loaded)
   traces = 0
 
@@ -177,8 +187,6 @@ def test_real_data_alone_is_plain_macql_bit_for_bit(loaded):
 
 def test_no_uncertainty_samples_like_uniform_weights(loaded):
   """With C -> 0 every weight is exp(0): the same draws as without weighting."""
-  from logo_jax.registry import component
-
   weightless = systems.small(
     "logo", weighting=component("weighting", "confidence", clip=1e-9)
   )
@@ -188,6 +196,7 @@ def test_no_uncertainty_samples_like_uniform_weights(loaded):
   assert metrics["imagination/effective_sample_size"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow  # of windows it is tested by default
 def test_the_coin_takes_whole_batches(loaded):
   config = systems.small("logo", mix="bernoulli", real_share=0.5)
   _, metrics = _final_params(config, loaded, chunks=2)
