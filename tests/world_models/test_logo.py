@@ -206,3 +206,17 @@ def test_predictions_stay_in_the_box_and_leave_a_legal_action(loaded):
   assert p.obs.min() >= 0 and p.obs.max() <= 1
   assert p.legal.any(-1).all()
   assert p.discount.min() >= 0 and p.discount.max() <= 1
+
+
+def test_the_state_lies_between_both_paths(loaded):
+  """A quarter of the auxiliary path's, in standardised units."""
+  config = dataclasses.replace(CONTEXT, auxiliary_share=0.25)
+  model = logo.make(config, loaded.spec, loaded.statistics)
+  params = jax.jit(model.init)(jax.random.key(0))
+  t, _ = _batch(loaded, 16)
+  latent = model.start(params, t, jax.random.key(1))
+  new, p = jax.jit(model.step)(params, latent, t.action, jax.random.key(2))
+  deduced, auxiliary = p.mean[:, 0, 0], p.mean[:, 1, 0]
+  assert np.abs(deduced - auxiliary).max() > 0.01
+  wanted = 0.75 * deduced + 0.25 * auxiliary
+  np.testing.assert_allclose(new.state.values[:, 0], wanted, atol=1e-5)
