@@ -55,8 +55,8 @@ def _models():
   for name in registry.names("model"):
     hints = typing.get_type_hints(registry.module("model", name).Config)
     for network in typing.get_args(hints.get("network")) or ("mlp",):
-      # Members are direct models.
-      slow = (name, network) == ("ensemble", "entity")
+      # Members are direct models, and LOGO's networks have tests of their own.
+      slow = network == "entity" and name != "direct"
       yield pytest.param(name, network, marks=pytest.mark.slow if slow else ())
 
 

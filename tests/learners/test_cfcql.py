@@ -281,6 +281,7 @@ def test_behaviour_is_learned_from_real_rows_alone(game):
   assert losses[0] == losses[1] != losses[2]
 
 
+@SLOW  # as `test_behaviour` shows
 def test_behaviour_comes_to_the_data_s_frequencies(game):
   learner, state, metrics = _train(SMALL, game, 500)
   entropy = -(0.7 * np.log(0.7) + 0.3 * np.log(0.3))

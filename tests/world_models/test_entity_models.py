@@ -32,7 +32,10 @@ def _ratio(said, now, after, m):
   return float(jnp.sqrt(errors[0] / errors[1]))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+# LOGO has all networks of a direct model.
+@pytest.mark.parametrize(
+  "name", ["logo", pytest.param("direct", marks=pytest.mark.slow)]
+)
 def test_learns_who_hits_whom(loaded, name):
   module, config = CONFIGS[name]
   model = module.make(config, loaded.spec, loaded.statistics)

@@ -165,6 +165,7 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   np.testing.assert_allclose(got, error, rtol=1e-4)
 
 
+@pytest.mark.slow  # with discrete actions by default
 def test_learns_a_linear_system(loaded):
   model = logo.make(
     logo.Config(network="mlp", hidden_size=64), loaded.spec, loaded.statistics
