@@ -1,6 +1,7 @@
 """Every system spelled out as a composition of components."""
 
 import dataclasses
+from typing import Any
 
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
@@ -27,7 +28,12 @@ def _model_based(
 
 # Steps are dearer for networks of entities, and more of them pay.
 _ENTITY_FIT = FitConfig(
-  updates=12_000, batch_size=64, patience=24, unroll=4, unroll_updates=2_000
+  updates=20_000,
+  batch_size=64,
+  interval=1_000,
+  patience=20,
+  unroll=4,
+  unroll_updates=12_000,
 )
 
 
@@ -35,7 +41,11 @@ def _entity(preset: str, base: str) -> ExperimentConfig:
   """A preset whose world model reads entities."""
   config = get(base)
   assert config.model is not None
-  fields = {"network": "entity", "hidden_size": 128}
+  fields: dict[str, Any] = {"network": "entity", "hidden_size": 128}
+  if config.model.name == "logo":
+    # The auxiliary path shares the trunk: its say costs nothing. Eq. 3's encoder has
+    # brought nothing.
+    fields |= {"auxiliary_share": 0.5, "encode_weight": 0.0}
   model = Component(
     config.model.name, dataclasses.replace(config.model.config, **fields)
   )

@@ -129,6 +129,26 @@ def shown(tokens: Tokens) -> jax.Array:
   return jnp.concatenate([tokens.values * present, present], -1)
 
 
+class DepthMLP(nn.Module):
+  """A perceptron of entities `[*b, E, F]` that knows how deep in a rollout they are.
+
+  Depth's weights have no bias and are zeros at first: what is trained on true
+  observations alone is the same function at any depth.
+  """
+
+  hidden_size: int
+  out_size: int
+  dtype: Any = "float32"
+
+  @nn.compact
+  def __call__(self, x: jax.Array, depth: jax.Array) -> jax.Array:
+    zeros = nn.initializers.zeros
+    x = nn.Dense(self.hidden_size, dtype=self.dtype)(x)
+    shift = nn.Dense(self.hidden_size, False, self.dtype, kernel_init=zeros)(depth)
+    x = nn.relu(x + shift[..., None, :])
+    return MLP((self.hidden_size, self.out_size), self.dtype)(x)
+
+
 class Trunk(nn.Module):
   """Rounds of messages between entities.
 
@@ -141,12 +161,9 @@ class Trunk(nn.Module):
 
   @nn.compact
   def __call__(self, graph: Graph) -> Embedding:
-    h = MLP((self.hidden_size, self.hidden_size), self.dtype)(graph.nodes)
-    # No bias and zeros at first: what is trained on true observations alone is the same
-    # function at any depth.
-    zeros = nn.initializers.zeros
-    depth = nn.Dense(self.hidden_size, False, self.dtype, kernel_init=zeros)
-    h += depth(graph.depth)[..., None, :]
+    h = DepthMLP(self.hidden_size, self.hidden_size, self.dtype)(
+      graph.nodes, graph.depth
+    )
     pairs = graph.pairs
     for _ in range(self.rounds):
       pairs = self._messages(h, graph.pairs)

@@ -10,11 +10,13 @@ import numpy as np
 
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.networks.entity import (
+  DepthMLP,
   Embedding,
   Features,
   PairHead,
   SumHead,
   Trunk,
+  depth_features,
   shown,
 )
 from logo_jax.networks.flat_models import Sizes
@@ -49,14 +51,14 @@ class EntityNetworks:
     self._discrete = spec.action_kind == "discrete"
     self._features = Features(spec.layout, state, obs, self._discrete)
     self._spec, self._state, self._obs = spec, state, obs
-    self._deductive = deductive
+    self._deductive, self._encodes = deductive, sizes.encodes
     h, dtype = sizes.hidden_size, sizes.dtype
     self._modules = _Modules(
       trunk=Trunk(h, dtype=dtype),
       state=MLP((h, h, state.output_size), dtype),
       obs=PairHead(h // 2, obs.output_size, dtype),
       deduce=PairHead(h // 2, h, dtype),
-      deduced=MLP((h, h, state.output_size), dtype),
+      deduced=DepthMLP(h, state.output_size, dtype),
       encode=PairHead(h // 2, obs.output_size, dtype),
       reward=SumHead(h // 2, dtype),
       termination=SumHead(h // 2, dtype),
@@ -87,8 +89,10 @@ class EntityNetworks:
       add("legal_own", m.legal_own, self._own(now.obs))
     if self._deductive:
       told = add("deduce", m.deduce, *self._deduce_input(now.obs, now))
-      add("deduced", m.deduced, self._deduced_input(told, now.obs, now))
-      add("encode", m.encode, *self._encode_input(now.state, now.depth))
+      x = self._deduced_input(told, now.obs, now)
+      add("deduced", m.deduced, x, depth_features(now.depth))
+      if self._encodes:
+        add("encode", m.encode, *self._encode_input(now.state, now.depth))
     return params
 
   def _example(self) -> Now:
@@ -142,7 +146,8 @@ class EntityNetworks:
     rows = self._deduce_input(next_obs, now)
     told = apply(self._modules.deduce, params["deduce"], *rows)
     x = self._deduced_input(told, next_obs, now)
-    return apply(self._modules.deduced, params["deduced"], x)
+    depth = depth_features(now.depth)
+    return apply(self._modules.deduced, params["deduced"], x, depth)
 
   def _deduce_input(self, next_obs: Tokens, now: Now) -> Sequence[jax.Array]:
     said = shown(next_obs)

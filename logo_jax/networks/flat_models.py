@@ -37,6 +37,7 @@ class Sizes(NamedTuple):
   local_sees_joint_action: bool = True
   share_local: bool = False
   reconstructs: bool = False
+  encodes: bool = True
 
 
 class _Heads:
@@ -164,12 +165,14 @@ class LocalToGlobal(_Heads):
     params = {
       **self._init_heads(keys[0], now),
       "predict": self._predict.init(keys[1], self._local_input(now)),
-      "encode": self._encode.init(keys[2], join(now.state.values[0], jnp.zeros(1))),
       "deduce": self._deduce.init(keys[3], x),
       "auxiliary": self._auxiliary.init(keys[4], self._joint(now)),
     }
     if not self._sizes.deduce_from_obs_alone:
       params["reward"] = self._reward.init(keys[5], x)
+    if self._sizes.encodes:
+      x = join(now.state.values[0], jnp.zeros(1))
+      params["encode"] = self._encode.init(keys[2], x)
     if self._sizes.reconstructs:
       params["reconstruct"] = self._reconstruct.init(keys[6], z)
     return params

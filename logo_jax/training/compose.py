@@ -239,6 +239,12 @@ def _check_multiples(config: ExperimentConfig) -> None:
       f"fit.unroll_updates: must be a multiple of fit.interval ({config.fit.interval}) "
       f"from 0 to fit.updates ({config.fit.updates}), got {unrolled}"
     )
+  windows = config.fit.unroll * config.data_parallel
+  if config.fit.batch_size % windows:
+    raise ValueError(
+      f"fit.batch_size: must be a multiple of fit.unroll on each device ({windows}), "
+      f"got {config.fit.batch_size}"
+    )
   for name in ("batch_size", "num_starts", "fit.batch_size"):
     value = _field(config, name)
     if value % config.data_parallel:

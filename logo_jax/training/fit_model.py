@@ -2,7 +2,8 @@
 
 At first on single transitions. The last `unroll_updates` steps are on windows of
 `unroll` of them, in which the model goes on from its own predictions and learns from
-the error of each. The selection error is that of such windows from the start.
+the error of each. A step is on as many transitions in either phase. The selection error
+is that of such windows from the start.
 """
 
 from collections.abc import Callable
@@ -140,10 +141,10 @@ class _FitStep:
   def _windows(
     self, starts: jax.Array, num: int, length: int, key: jax.Array
   ) -> jax.Array:
-    """Rows that start transitions [num], or windows [num, length + 1] from there on."""
+    """Rows that start `num` transitions, or those [W, T + 1] of windows of so many."""
     if length == 1:
       return draw_starts(starts, num, key)
-    anchor = jax.random.randint(key, (num,), 0, starts.shape[0])
+    anchor = jax.random.randint(key, (num // length,), 0, starts.shape[0])
     return windows.in_episodes(starts, anchor, jnp.zeros_like(anchor), length)
 
   def chunk(self, state: FitState, data: Dataset | Feed) -> tuple[FitState, Metrics]:

@@ -4,6 +4,10 @@ u(s, a) = || s_hat - s' ||. The plain norm grows with the size of the state and 
 natural unit, so we take the root mean square over standardised features and divide by
 its 95% quantile on held-out data: u = 1 is as far as the paths part on 1 of 20 steps
 of real data. What is stored is the raw root mean square.
+
+The auxiliary path says a distribution, of which s_hat is the mean. With `spread` it is
+a draw, and u^2 is the expectation of the square over draws, || s_hat - s' ||^2 plus the
+predicted variance: where what happens is a matter of chance, that knows it too.
 """
 
 import dataclasses
@@ -32,13 +36,23 @@ class Config:
   # Along a rollout: of each step alone (Algorithm 1), or accumulated over the steps
   # before it, which tracks the error of deep rollouts better.
   accumulate: Literal["step", "cummax", "cumsum"] = "step"
+  spread: bool = False  # count the variance that the second path predicts
   quantile: float = 0.95  # of held-out scores, the unit of u
 
 
-def discrepancy(mean: Float[Array, "*b 2 G F"]) -> Float[Array, "*b"]:
-  """Root mean square over F of the difference of two views; of the largest group."""
-  difference = mean[..., 0, :, :] - mean[..., 1, :, :]
-  return jnp.sqrt(jnp.mean(difference**2, -1)).max(-1)
+def discrepancy(
+  mean: Float[Array, "*b 2 G F"], std: Float[Array, "*b 2 G F"] | None = None
+) -> Float[Array, "*b"]:
+  """Root mean square over F of the difference of two views; of the largest group.
+
+  Args:
+    mean: the views.
+    std: their deviations if the second view is a draw, not its mean.
+  """
+  squares = (mean[..., 0, :, :] - mean[..., 1, :, :]) ** 2
+  if std is not None:
+    squares += std[..., 1, :, :] ** 2
+  return jnp.sqrt(jnp.mean(squares, -1)).max(-1)
 
 
 def make(config: Config, statistics: Statistics) -> Uncertainty:
@@ -54,6 +68,9 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
   del statistics
   ranges.check("uncertainty.", config, quantile="(0,1)")
 
+  def of(p: Prediction) -> jax.Array:
+    return discrepancy(p.mean, p.std if config.spread else None)
+
   def init(
     model: WorldModel,
     model_params: Params,
@@ -63,11 +80,11 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
   ) -> Params:
     del bank
     prediction = predict(model, model_params, held_out, key)
-    return jnp.quantile(discrepancy(prediction.mean), config.quantile)
+    return jnp.quantile(of(prediction), config.quantile)
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:
     del params, t
-    return discrepancy(prediction.mean)
+    return of(prediction)
 
   return Uncertainty(
     min_views=2,

@@ -44,6 +44,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     reward_weight="[0",
     termination_class_weight="(0",
   )
+  networks.check_width(config.network, config.hidden_size)
   codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
   frame = Frame(
     spec, statistics, codecs.state, codecs.obs, config.termination_class_weight

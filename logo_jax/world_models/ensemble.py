@@ -70,6 +70,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
   )
   if config.scope == "local" and config.network != "mlp":
     raise ValueError("model.network: with model.scope 'local' must be 'mlp'")
+  networks.check_width(config.network, config.hidden_size)
   codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
   frame = Frame(
     spec, statistics, codecs.state, codecs.obs, config.termination_class_weight

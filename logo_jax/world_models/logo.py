@@ -103,6 +103,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     reward_weight="[0",
     termination_class_weight="(0",
   )
+  networks.check_width(config.network, config.hidden_size)
   codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
   sizes = Sizes(
     hidden_size=config.hidden_size,
@@ -111,6 +112,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     local_sees_joint_action=config.local_action == "joint",
     share_local=config.share_local,
     reconstructs=config.reconstruct_weight > 0,
+    encodes=config.encode_weight > 0,
   )
   if config.network == "entity":
     _check_entity(config)

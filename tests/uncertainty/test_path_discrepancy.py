@@ -15,6 +15,12 @@ def test_eq_5_by_hand():
   np.testing.assert_allclose(path_discrepancy.discrepancy(groups), np.sqrt(12.5))
 
 
+def test_a_drawn_second_view_adds_its_variance():
+  # E |x - 1|^2 of x ~ N(4, 4^2) is 9 + 16; the first view's deviation does not count.
+  mean, std = jnp.array([[[1.0]], [[4.0]]]), jnp.array([[[7.0]], [[4.0]]])
+  np.testing.assert_allclose(path_discrepancy.discrepancy(mean, std), 5.0)
+
+
 def _prediction(mean):
   return Prediction(*(None for _ in range(5)), mean=mean, std=mean)
 

@@ -15,6 +15,19 @@ class Codecs(NamedTuple):
   point: Codec  # of states whose variance is not predicted, where that is a choice
 
 
+def check_width(network: str, hidden_size: int) -> None:
+  """Refuses widths that attention heads cannot share out.
+
+  Raises:
+    ValueError: naming the field.
+  """
+  if network == "entity" and hidden_size % 8:
+    raise ValueError(
+      "model.hidden_size: with model.network 'entity' must be a multiple of 8, got "
+      f"{hidden_size}"
+    )
+
+
 def codecs(
   network: str, spec: EnvSpec, statistics: Statistics, variance_exponent: float
 ) -> Codecs:
