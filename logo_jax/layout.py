@@ -30,6 +30,9 @@ class Column:
   points: tuple[tuple[int, ...], ...] = ()
   # Of a position: its axis. Networks read differences of positions and distances.
   axis: int | None = None
+  # Whether all entities have a continuous feature in the same range. Joints do not:
+  # some hardly bend, and their angles would be lost in the range of the others.
+  shared: bool = True
 
   def padded_values(self, num_entities: int) -> np.ndarray:
     """float32 `[E, V]`; an entity that knows fewer values has NaN for the others."""

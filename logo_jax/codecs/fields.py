@@ -80,11 +80,14 @@ class Fields:
 
   @functools.cached_property
   def box(self) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and half width of each continuous column, over all entities."""
+    """Middle and half width of continuous columns, of all entities or of each."""
     low = self._per_place(np.asarray(self.moments.low), np.inf)[..., self.continuous]
     high = self._per_place(np.asarray(self.moments.high), -np.inf)[..., self.continuous]
     axes = tuple(range(low.ndim - 1))
-    low, high = low.min(axes), high.max(axes)
+    columns = [self.table.columns[c] for c in self.continuous]
+    shared = np.array([column.shared for column in columns], bool) | np.isinf(low)
+    low = np.where(shared, low.min(axes, initial=np.inf), low)
+    high = np.where(shared, high.max(axes, initial=-np.inf), high)
     return (low + high) / 2, np.maximum((high - low) / 2, 1e-6)
 
   @functools.cached_property

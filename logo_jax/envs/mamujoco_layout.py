@@ -9,7 +9,7 @@ import dataclasses
 from logo_jax.layout import Column, Layout, Table
 
 _FULL = "-full"
-_JOINT = (Column("angle"), Column("velocity"))  # rad, rad/s
+_JOINT = (Column("angle", shared=False), Column("velocity", shared=False))  # rad, rad/s
 
 Joints = tuple[tuple[int, ...], ...]  # of each agent
 

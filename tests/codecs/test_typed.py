@@ -46,6 +46,17 @@ def test_a_continuous_feature_goes_on_or_is_set_anew():
   np.testing.assert_allclose(codec.vector(anew), [3.0])
 
 
+@pytest.mark.parametrize(("shared", "values"), [(True, [-0.9, 0.0]), (False, [0, 0])])
+def test_ranges_of_columns_that_entities_share_or_do_not(shared, values):
+  """Ranges 0 to 1 and 0 to 10: 0.5 and 5 are in the middle of their own ones."""
+  table = Table((Column("x", shared=shared),), ((0,), (1,)))
+  ranges = _moments([0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 10.0])
+  codec = typed.make([table], ranges, None, 0.0)
+  x = jnp.array([0.5, 5.0])
+  np.testing.assert_allclose(codec.encode(x).values[:, 0], values, atol=1e-6)
+  np.testing.assert_allclose(codec.vector(codec.encode(x)), x, rtol=1e-6)
+
+
 def test_a_binary_feature():
   codec = _one(Column("on", "binary"), 0.5, 0.5, 0.0, 1.0)
   output, now = jnp.array([[LN3]]), codec.encode(jnp.array([0.0]))
