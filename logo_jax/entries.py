@@ -1,7 +1,7 @@
 """Lists of systems on a command line: presets, with other fields where wanted."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -25,21 +25,26 @@ def systems(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
   Raises:
     ValueError: an entry says something that is not allowed, or is there twice.
   """
-
-  def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
-    values = config_lib.to_dict(presets.get(name))
-    for path, value in fields.items():
-      section, _, field = path.rpartition(".")
-      if not section:
-        values[field] = value
-      elif field == "name":
-        values[section] = {"name": value}
-      else:
-        values[section] = {**(values.get(section) or {}), field: value}
-    return config_lib.from_dict(values)
-
-  found = read("presets", entries, make)
+  found = read("presets", entries, system)
   return {k: dataclasses.replace(v, preset=k) for k, v in found.items()}
+
+
+def system(name: str, fields: Mapping[str, Any]) -> ExperimentConfig:
+  """A preset with other fields; see `systems`.
+
+  Raises:
+    ValueError: no such preset or field, or a value that is not allowed.
+  """
+  values = config_lib.to_dict(presets.get(name))
+  for path, value in fields.items():
+    section, _, field = path.rpartition(".")
+    if not section:
+      values[field] = value
+    elif field == "name":
+      values[section] = {"name": value}
+    else:
+      values[section] = {**(values.get(section) or {}), field: value}
+  return config_lib.from_dict(values)
 
 
 def read(flag: str, entries: Sequence[str], make: Callable[..., Any]) -> dict[str, Any]:

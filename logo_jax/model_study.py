@@ -39,6 +39,8 @@ def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
   Args:
     entries: presets, with other fields of the model and a label where wanted:
       `logo`, `logo:hidden_size=128:share_local=true`, `small@logo:hidden_size=128`.
+      Fields are the model's; those of the fit are named with a dot,
+      `single@logo_entity:fit.unroll_updates=0`.
 
   Returns:
     Label to configuration; the label is the entry itself if none is given.
@@ -48,10 +50,10 @@ def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
   """
 
   def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
-    values = config_lib.to_dict(presets.get(name))
-    if values["model"] is None:
+    if presets.get(name).model is None:
       raise ValueError(f"preset {name!r} has no world model")
-    return config_lib.from_dict(values | {"model": values["model"] | fields})
+    paths = {k if "." in k else f"model.{k}": v for k, v in fields.items()}
+    return entries_lib.system(name, paths)
 
   return entries_lib.read("models", entries, make)
 

@@ -1,8 +1,10 @@
 """Lists of systems on a command line."""
 
+import dataclasses
+
 import pytest
 
-from logo_jax import entries, presets
+from logo_jax import entries, model_study, presets
 
 
 def test_fields_sections_and_other_components():
@@ -20,6 +22,15 @@ def test_fields_sections_and_other_components():
   assert (paid.weighting.name, paid.weighting.config.coefficient) == ("penalty", 2)
   assert (paid.fit.batch_size, paid.horizon) == (64, presets.get("logo").horizon)
   assert paid.model == presets.get("logo").model
+
+
+def test_models_are_meant_by_fields_without_a_dot():
+  entry = "single@logo_entity:hidden_size=64:fit.unroll_updates=0"
+  made = model_study.models([entry])["single"]
+  assert made.model.config.hidden_size == 64
+  assert made.fit == dataclasses.replace(
+    presets.get("logo_entity").fit, unroll_updates=0
+  )
 
 
 @pytest.mark.parametrize(
