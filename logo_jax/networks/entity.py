@@ -35,7 +35,7 @@ class Embedding(NamedTuple):
   """What the trunk makes of a graph."""
 
   nodes: jax.Array  # [*b, E, H]
-  pairs: jax.Array  # [*b, E, E, H]
+  pairs: jax.Array  # [*b, E, E, H / 2]
 
 
 class Features:
