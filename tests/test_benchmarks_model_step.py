@@ -40,7 +40,9 @@ def inputs(bench, loaded):
   return bench.draw(loaded, trajectories=3, horizon=2, batch_size=4)
 
 
-@pytest.mark.parametrize("network", ["mlp", "entity"])
+@pytest.mark.parametrize(
+  "network", ["mlp", pytest.param("entity", marks=pytest.mark.slow)]
+)
 def test_all_models_say_the_same_of_every_step(bench, loaded, inputs, network):
   said, trained = set(), set()
   chosen = bench.subjects(loaded, network, 16, [2])
@@ -91,6 +93,7 @@ def test_scores_are_the_models_own(bench, chosen, inputs):
     assert (np.asarray(out.score) > 0).all() == (subject.name != "direct")
 
 
+@pytest.mark.slow
 def test_rows_of_a_comparison(bench, chosen, inputs):
   logo, direct, ensemble = rows = bench.compare(chosen, inputs, repeats=2)
   # All members are computed: their products are three times those of one of them.
