@@ -115,11 +115,11 @@ class _Ensemble:
   def loss(
     self, params: Params, t: Transition, weight: jax.Array, key: jax.Array
   ) -> tuple[jax.Array, Metrics]:
-    """The sum over members: each learns as if alone."""
+    """The sum over members: each learns as if alone, but for the clipping of norms."""
     weights = jnp.broadcast_to(weight, (self._config.num_members, *weight.shape))
     if self._config.bootstrap:
-      counts = bootstrap_counts(_hash(t), self._config.num_members)
-      weights *= counts.reshape(*counts.shape, *[1] * (weight.ndim - 1))
+      counts = bootstrap_counts(_hash(t).ravel(), self._config.num_members)
+      weights *= counts.reshape(weights.shape)
 
     def one(params: Params, weight: jax.Array):
       return self._member.loss(params, t, weight, key)
@@ -176,11 +176,12 @@ def bootstrap_counts(seeds: jax.Array, num_members: int) -> Float[Array, "M B"]:
 
 
 def _hash(t: Transition) -> jax.Array:
-  """A number of each transition [B], or window [B, T] of them, from its first bits."""
+  """A number of each transition [*b], from its bits: the same in any window."""
   rows = [t.obs, t.next_obs, t.action]
-  total = jnp.zeros(t.reward.shape[0], jnp.uint32)
+  total = jnp.zeros(t.reward.shape, jnp.uint32)
   for x in rows:
-    bits = jax.lax.bitcast_convert_type(x.reshape(x.shape[0], -1), jnp.uint32)
-    odd = 2 * jnp.arange(bits.shape[1], dtype=jnp.uint32) + 1
+    x = x.reshape(*total.shape, -1)
+    bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
+    odd = 2 * jnp.arange(bits.shape[-1], dtype=jnp.uint32) + 1
     total = total * 31 + (bits * (odd * jnp.uint32(2654435761))).sum(-1)
   return total

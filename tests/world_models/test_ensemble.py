@@ -49,6 +49,8 @@ def test_a_transition_counts_the_same_in_any_batch(t):
   np.testing.assert_array_equal(ensemble._hash(backwards), one[::-1])
   few = jax.tree.map(lambda x: x[3:5], t)
   np.testing.assert_array_equal(ensemble._hash(few), one[3:5])
+  windows = jax.tree.map(lambda x: x.reshape(3, 4, *x.shape[1:]), t)
+  np.testing.assert_array_equal(ensemble._hash(windows), one.reshape(3, 4))
   same = (t.obs[:, None] == t.obs[None]).all((-2, -1))
   same &= (t.next_obs[:, None] == t.next_obs[None]).all((-2, -1))
   same &= (t.action[:, None] == t.action[None]).all(-1)
@@ -70,6 +72,19 @@ def test_members_learn_as_if_alone_from_what_counts_for_them(loaded, t):
     for m in range(3)
   ]
   np.testing.assert_allclose(loss, sum(parts), rtol=1e-5)
+  # In windows each step counts as it does alone.
+  windows = jax.tree.map(lambda x: x.reshape(3, 4, *x.shape[1:]), t)
+  loss, _ = model.loss(params, windows, jnp.ones((3, 4)), key)
+  unrolled = [
+    single(
+      jax.tree.map(lambda x, m=m: x[m : m + 1], params),
+      windows,
+      counts[m].reshape(3, 4),
+      key,
+    )[0]
+    for m in range(3)
+  ]
+  np.testing.assert_allclose(loss, sum(unrolled), rtol=1e-5)
   plain = _build(loaded, bootstrap=False)
   unweighted = [
     single(jax.tree.map(lambda x, m=m: x[m : m + 1], params), t, jnp.ones(12), key)[0]
