@@ -58,5 +58,6 @@ def make(config: Config, statistics: Statistics) -> Weighting:
     on_store=on_store,
     on_sample=lambda t, u: t,
     log_weight=jnp.zeros_like,
-    return_loss=kappa,
+    # The least reward may be below all returns in the data.
+    return_loss=kappa - min(float(statistics.reward.low), 0.0),
   )

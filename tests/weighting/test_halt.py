@@ -29,7 +29,7 @@ def test_halts_above_the_threshold_by_hand():
   assert valid.dtype == bool and valid.all()
   assert weighting.on_sample(stored, jnp.zeros(3)) is stored
   np.testing.assert_array_equal(weighting.log_weight(jnp.zeros(3)), 0.0)
-  assert weighting.return_loss == 4.0
+  assert weighting.return_loss == 5.0  # from 0, the least return, to -5
 
 
 @pytest.mark.parametrize(
