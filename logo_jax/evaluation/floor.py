@@ -2,7 +2,10 @@
 
 From states that a behaviour policy has reached in the simulator, whole and hidden parts
 included, the same actions are played again with other keys. The best prediction is the
-mean of what follows, its expected squared error their variance.
+mean of what follows, its expected squared error their variance. That is exact for one
+step. Later actions of recorded play answer to what came before them, and so tell of it:
+beyond one step it is the floor of actions that do not, and recorded play can be off it
+to either side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
