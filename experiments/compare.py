@@ -15,7 +15,16 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, config, entries, experiment, files, model_study, outcomes
+from logo_jax import (
+  cli,
+  config,
+  entries,
+  experiment,
+  files,
+  model_study,
+  outcomes,
+  presets,
+)
 from logo_jax.logging import say
 from logo_jax.reporting import figures, results, runs, tables
 
@@ -44,6 +53,7 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
 def main(argv: list[str]) -> None:
   del argv
   systems = entries.systems(_PRESETS.value)
+  _refuse_flags(systems)
   for name in _DATASETS.value:
     for preset in systems.values():
       _refuse_early(_config(preset, name, {}))
@@ -66,6 +76,15 @@ def _refuse_early(values: config.ExperimentConfig) -> None:
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
   experiment.check_config(values)
+
+
+def _refuse_flags(systems: dict[str, config.ExperimentConfig]) -> None:
+  """Raises for fields of an entry that flags decide for all."""
+  plain = presets.get("bc")
+  for label, values in systems.items():
+    for name in ("total_updates", "seed", "num_seeds", "evaluation", "checkpoint"):
+      if getattr(values, name) != getattr(plain, name):
+        raise ValueError(f"presets: {label!r}: {name} is the same for all; use a flag")
 
 
 def _folder(dataset: str) -> pathlib.Path:

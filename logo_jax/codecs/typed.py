@@ -182,7 +182,8 @@ class _Typed(Fields):
       mean = mean.at[..., column].set(first)
       within = within.at[..., column].set((p * v**2).sum(-1) - first**2)
     p = tokens.present[..., None]
-    total = p * within + p * (1 - p) * mean**2
+    # Rounding may leave a variance of nothing a little below 0.
+    total = jnp.maximum(p * within + p * (1 - p) * mean**2, 0.0)
     table = jnp.asarray(self.counted) * total / self.scale**2
     return _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
 

@@ -239,6 +239,11 @@ def _check_multiples(config: ExperimentConfig) -> None:
       f"fit.unroll_updates: must be a multiple of fit.interval ({config.fit.interval}) "
       f"from 0 to fit.updates ({config.fit.updates}), got {unrolled}"
     )
+  if unrolled and config.fit.unroll == 1:
+    raise ValueError(
+      "fit.unroll: must be at least 2 where fit.unroll_updates is above 0 "
+      f"({unrolled}), got 1"
+    )
   windows = config.fit.unroll * config.data_parallel
   if config.fit.batch_size % windows:
     raise ValueError(

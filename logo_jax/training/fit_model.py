@@ -144,8 +144,7 @@ class _FitStep:
     """Rows that start `num` transitions, or those [W, T + 1] of windows of so many."""
     if length == 1:
       return draw_starts(starts, num, key)
-    anchor = jax.random.randint(key, (num // length,), 0, starts.shape[0])
-    return windows.in_episodes(starts, anchor, jnp.zeros_like(anchor), length)
+    return windows.draw(starts, num // length, length, key)
 
   def chunk(self, state: FitState, data: Dataset | Feed) -> tuple[FitState, Metrics]:
     if isinstance(data, Dataset):

@@ -182,6 +182,10 @@ def _hash(t: Transition) -> jax.Array:
   for x in rows:
     x = x.reshape(*total.shape, -1)
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
+    bits = (bits ^ (bits >> 15)) * jnp.uint32(
+      0x85EBCA6B
+    )  # small integers differ little
+    bits ^= bits >> 13
     odd = 2 * jnp.arange(bits.shape[-1], dtype=jnp.uint32) + 1
     total = total * 31 + (bits * (odd * jnp.uint32(2654435761))).sum(-1)
   return total

@@ -190,6 +190,9 @@ class _Logo:
       "auxiliary": self.frame.state.loss(auxiliary, now.state, after.state),
       "deduce_predicted": self._deduce_loss(params, said.obs, now, after),
     }
+    if self.config.auxiliary_share:  # then no deduced state is what rollouts read
+      error = (said.reward - after.reward) ** 2
+      losses["reward"] = self.config.reward_weight * error
     if self.config.encode_weight:
       output = self.nets.encode(params, after.state, after.reward)
       blank = jax.tree.map(jnp.zeros_like, now.obs)

@@ -7,6 +7,7 @@ import pytest
 
 from logo_jax import config as config_lib
 from logo_jax import presets, registry
+from logo_jax.config import FitConfig
 from logo_jax.data.dataset import load
 from logo_jax.ops.standardise import moments
 from logo_jax.registry import component
@@ -185,6 +186,9 @@ def test_half_a_model_is_refused(loaded):
     ({"total_updates": 300}, "total_updates: must be a multiple of collect_interval"),
     ({"real_share": 0.0}, "real_share: must be above 0 and at most 1, got 0.0"),
     ({"batch_size": 129, "data_parallel": 2}, "batch_size: must be a multiple of data"),
+    ({"fit": FitConfig(unroll_updates=500)}, "fit.unroll: must be at least 2 where"),
+    ({"fit": FitConfig(unroll=4, unroll_updates=600)}, "fit.unroll_updates: must be a"),
+    ({"fit": FitConfig(unroll=3)}, "fit.batch_size: must be a multiple of fit.unroll"),
   ],
 )
 def test_budgets_that_cannot_work(change, message):
