@@ -28,7 +28,9 @@ from logo_jax.model_study import Fitted
 from logo_jax.reporting import model_figure, model_results
 
 _DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Name or path.")
-_MODELS = flags.DEFINE_list("models", ["logo", "logo_literal"], "Which world models.")
+_MODELS = flags.DEFINE_list(
+  "models", "logo,logo_literal,direct,ensemble".split(","), "Which world models."
+)
 _UNCERTAINTIES = flags.DEFINE_list(
   "uncertainties",
   "path_discrepancy,aleatoric@disagreement:kind=aleatoric,"
