@@ -42,14 +42,18 @@ def _entity(preset: str, base: str) -> ExperimentConfig:
   config = get(base)
   assert config.model is not None
   fields: dict[str, Any] = {"network": "entity", "hidden_size": 128}
+  uncertainty = config.uncertainty
   if config.model.name == "logo":
     # The auxiliary path shares the trunk: its say costs nothing. Eq. 3's encoder has
-    # brought nothing.
+    # brought nothing. What the second path says of its own error tells most.
     fields |= {"auxiliary_share": 0.5, "encode_weight": 0.0}
+    uncertainty = component("uncertainty", "path_discrepancy", spread=True)
   model = Component(
     config.model.name, dataclasses.replace(config.model.config, **fields)
   )
-  return dataclasses.replace(config, preset=preset, model=model, fit=_ENTITY_FIT)
+  return dataclasses.replace(
+    config, preset=preset, model=model, uncertainty=uncertainty, fit=_ENTITY_FIT
+  )
 
 
 def _local_cql() -> Component:
