@@ -66,6 +66,7 @@ def make(
     output_size=size if variance_exponent is None else 2 * size,
     encode=encode,
     decode=lambda output, now: Tokens(split(output, now)[0], now.present),
+    bound=lambda tokens: encode(vector(tokens)),
     vector=vector,
     standardised=lambda tokens: jnp.where(keep, tokens.values[..., 0, :], 0.0),
     loss=loss,

@@ -50,6 +50,9 @@ class Codec(NamedTuple):
   encode: Callable[[jax.Array], Tokens]  # x -> tokens
   # (output [*b, (N,) E, R], tokens of now) -> expected tokens of the next step
   decode: Callable[[jax.Array, Tokens], Tokens]
+  # Expected tokens -> those that a rollout goes on from, within the data's box. Without
+  # it, open-loop rollouts run away (MOMA-PPO, Barde et al., 2023).
+  bound: Callable[[Tokens], Tokens]
   vector: Callable[[Tokens], jax.Array]  # expected tokens -> expected x
   standardised: Callable[[Tokens], jax.Array]
   # (output, tokens of now, tokens of the next step) -> loss per feature, [*b]

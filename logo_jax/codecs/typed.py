@@ -51,6 +51,7 @@ def make(
     output_size=typed.output_size,
     encode=typed.encode,
     decode=typed.decode,
+    bound=lambda tokens: tokens,  # no mean is outside
     vector=typed.vector,
     standardised=typed.standardised,
     loss=typed.loss,

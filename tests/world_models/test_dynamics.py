@@ -139,3 +139,16 @@ def test_rollouts_say_what_windows_learn_from():
   np.testing.assert_allclose(first.discount, [5 / 6], rtol=1e-6)
   np.testing.assert_array_equal(latent.depth, [2])
   assert first.legal.shape == (1, 2, 1) and first.legal.all()
+
+
+def test_rollouts_stay_within_the_data():
+  """90 doubles to 180; the data end at 100, and there the next step begins."""
+  t = _transitions([90.0], [0.0])
+  latent = MODEL.start(W, t, KEY)
+  latent, prediction = MODEL.step(W, latent, t.action, KEY)
+  np.testing.assert_allclose(prediction.state, [[100.0]])
+  np.testing.assert_allclose(latent.state.values, [[[100.0]]])
+  # In windows, too: 2 x 100 against 150, in place of 2 x 180.
+  window = _transitions([[90.0, 0.0]], [[180.0, 150.0]])
+  _, metrics = MODEL.loss(W, window, jnp.ones((1, 2)), KEY)
+  np.testing.assert_allclose(metrics["model/state_loss"], 50.0**2 / 2)

@@ -111,7 +111,8 @@ class Frame(NamedTuple):
       mean=said.mean,
       std=said.std,
     )
-    return Latent(said.obs, said.state, latent.depth + 1.0), prediction
+    obs, state = self.obs.bound(said.obs), self.state.bound(said.state)
+    return Latent(obs, state, latent.depth + 1.0), prediction
 
   def _legal(self, said: Said) -> jax.Array:
     if self.spec.action_kind == "continuous":
@@ -207,7 +208,9 @@ class _Model:
       said, out = one(before._replace(action=now.action), after)
       # Held fixed: with a gradient from later steps, what is said of the first one
       # hedges against them, and its error grows.
-      obs, state = jax.lax.stop_gradient((said.obs, said.state))
+      frame = self._frame
+      obs, state = frame.obs.bound(said.obs), frame.state.bound(said.state)
+      obs, state = jax.lax.stop_gradient((obs, state))
       return Now(obs, state, now.action, before.depth + 1.0), out
 
     _, outs = jax.lax.scan(step, first, by_time)
