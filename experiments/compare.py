@@ -53,10 +53,10 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
 def main(argv: list[str]) -> None:
   del argv
   systems = entries.systems(_PRESETS.value)
-  _refuse_flags(systems)
+  _check_flags(systems)
   for name in _DATASETS.value:
     for preset in systems.values():
-      _refuse_early(_config(preset, name, {}))
+      experiment.check_config(_config(preset, name, {}))
   for name in _DATASETS.value:
     folder, finished, models = _folder(name), {}, {}
     for label, preset in systems.items():
@@ -71,15 +71,10 @@ def main(argv: list[str]) -> None:
     print(f"everything is in {folder}/")
 
 
-def _refuse_early(values: config.ExperimentConfig) -> None:
-  """Raises what can be known to be wrong before anything is trained."""
+def _check_flags(systems: dict[str, config.ExperimentConfig]) -> None:
+  """Refuses budgets that do not divide, and fields of an entry that flags decide."""
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
-  experiment.check_config(values)
-
-
-def _refuse_flags(systems: dict[str, config.ExperimentConfig]) -> None:
-  """Raises for fields of an entry that flags decide for all."""
   plain = presets.get("bc")
   for label, values in systems.items():
     for name in ("total_updates", "seed", "num_seeds", "evaluation", "checkpoint"):

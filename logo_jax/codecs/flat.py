@@ -58,9 +58,8 @@ def make(
     return jnp.where(real, unstandardise(tokens.values[..., 0, :], moments), 0.0)
 
   size = moments.varies.shape[0]
-  has = np.broadcast_to(real, (*real.shape[:-1], size))[..., None, :]
   return Codec(
-    structure=Structure(has, np.zeros((*has.shape[:-1], 0)), np.zeros(0, int), ()),
+    structure=_structure(real),
     num_tokens=1,
     token_size=size,
     output_size=size if variance_exponent is None else 2 * size,
@@ -73,6 +72,12 @@ def make(
     variance=variance,
     error=lambda said, after: per_feature((said.values - after.values) ** 2),
   )
+
+
+def _structure(real: jax.Array | np.ndarray) -> Structure:
+  """Nothing is known of features but whether they are there."""
+  has = np.asarray(real, np.float32)[..., None, :]
+  return Structure(has, np.zeros((*has.shape[:-1], 0)), np.zeros(0, int), ())
 
 
 def _next(now: Tokens, increment: jax.Array, real: jax.Array | np.ndarray) -> jax.Array:
