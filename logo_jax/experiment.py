@@ -68,10 +68,10 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     results = _work(session, loaded)
     if results is None:
       say(f"stopped; the same command resumes {folder.path}")
-    else:
-      outcomes.draw(folder, results)
-      folder.write_results(results)
-    return results
+      return None
+    outcomes.draw(folder, results)
+    folder.write_results(results)
+    return runs.read_results(folder.path)
 
 
 def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:

@@ -85,6 +85,7 @@ def chosen(bench, loaded):
   return bench.subjects(loaded, "mlp", 8, [3])[:3]
 
 
+@pytest.mark.slow
 def test_scores_are_the_models_own(bench, chosen, inputs):
   for subject in chosen:
     program = bench.Programs(subject.model, subject.uncertainty, inputs)

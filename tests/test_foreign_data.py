@@ -31,7 +31,7 @@ def path(tmp_path):
   return tmp_path / "toy_medium.h5"
 
 
-@pytest.mark.parametrize("preset", ["bc", "logo"])
+@pytest.mark.parametrize("preset", ["bc", pytest.param("logo", marks=pytest.mark.slow)])
 def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   values = cli.config_dict(preset)
   small = {

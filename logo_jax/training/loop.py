@@ -140,8 +140,9 @@ def train(
   interval, total = config.collect_interval, config.total_updates
   folder = session.folder.checkpoints / "train"
   with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
+    fresh = checkpoints.latest_step() is None
     state, step = _resume(session, checkpoints, state, "train")
-    if step == 0 and evaluator:  # the curve's first point: an untrained policy
+    if fresh and evaluator:  # the curve's first point: an untrained policy
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), "train")
     feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)

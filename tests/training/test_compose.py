@@ -145,7 +145,8 @@ def test_rules_of_termination_need_predicted_states(monkeypatch):
 
 @pytest.mark.parametrize(
   ("weighting", "loss"),
-  [("uniform", 0.0), ("penalty", np.inf), ("halt", 3.0)],
+  # A halt takes kappa, and its reward is the least one, -0.2.
+  [("uniform", 0.0), ("penalty", np.inf), ("halt", 3.2)],
 )
 def test_learners_allow_for_what_a_weighting_takes(
   loaded, monkeypatch, weighting, loss
@@ -167,7 +168,7 @@ def test_learners_allow_for_what_a_weighting_takes(
   )
   compose.compose(config, loaded.spec, loaded.statistics)
   low, high = loaded.statistics.return_range
-  assert seen[0].statistics.return_range == (low - loss, high)
+  np.testing.assert_allclose(seen[0].statistics.return_range, (low - loss, high))
 
 
 def test_half_a_model_is_refused(loaded):

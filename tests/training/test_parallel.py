@@ -109,6 +109,7 @@ def test_gradients_on_four_devices_are_those_on_one(loaded, window):
   _close(one.params, four.params)
 
 
+@pytest.mark.slow
 def test_fit_on_four_devices(loaded):
   config = systems.small("logo", data_parallel=4)
   mesh = parallel.make_mesh(1, 4)

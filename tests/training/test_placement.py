@@ -97,8 +97,12 @@ def _small(preset, patience=6, **changes):
   [
     (_small("macql"), 1),
     # Seeds and devices draw rows of their own; a seed that has stopped fitting waits.
-    # Stopped in the middle of the second phase.
-    (_small("logo", patience=1, num_seeds=2, data_parallel=2), 4),
+    # Stopped before the first update.
+    pytest.param(
+      _small("logo", patience=1, num_seeds=2, data_parallel=2),
+      4,
+      marks=pytest.mark.slow,
+    ),
     # Windows, and policies with a memory.
     (_small("bc", data_parallel=2, learner=RECURRENT), 1),
   ],

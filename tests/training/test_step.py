@@ -108,6 +108,7 @@ _SLOW = (
   "direct",
   "ensemble",
   "morel",
+  "sumo",
 )
 _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
@@ -185,6 +186,7 @@ def test_real_data_alone_is_plain_macql_bit_for_bit(loaded):
   assert _equal(only_real, plain)
 
 
+@pytest.mark.slow
 def test_no_uncertainty_samples_like_uniform_weights(loaded):
   """With C -> 0 every weight is exp(0): the same draws as without weighting."""
   weightless = systems.small(
