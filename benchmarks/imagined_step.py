@@ -47,10 +47,7 @@ class Programs:
     """One imagined step; `carry` is the latent, and what the step starts from."""
     latent, before = carry
     latent, p = self._model.step(params[0], latent, action, key)
-    t = Transition(
-      *(before.obs, before.state, before.legal, action, p.reward, p.discount),
-      *(p.obs, p.state, p.legal),
-    )
+    t = p.transition(before.obs, before.state, before.legal, action)
     raw = self._uncertainty.score(params[1], t, p)
     score = self._uncertainty.calibrate(params[1], raw)
     out = Imagined(p.obs, p.state, p.reward, p.discount, p.legal, score)

@@ -182,6 +182,17 @@ class Prediction(NamedTuple):
   mean: Float[Array, "*b M G F"]
   std: Float[Array, "*b M G F"]
 
+  def transition(
+    self, obs: jax.Array, state: jax.Array, legal: jax.Array, action: jax.Array
+  ) -> Transition:
+    """The imagined step from there to what is predicted."""
+    return Transition(
+      *(obs, state, legal, action, self.reward, self.discount),
+      next_obs=self.obs,
+      next_state=self.state,
+      next_legal=self.legal,
+    )
+
 
 class WorldModel(NamedTuple):
   """A model of the joint dynamics."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from optax.losses import sigmoid_binary_cross_entropy
 
 from logo_jax.codecs.fields import Fields
 from logo_jax.codecs.tokens import Codec, Tokens
@@ -90,7 +91,8 @@ class _Typed(Fields):
     there = present[..., None] * self.has_values
     return Tokens(jnp.concatenate(parts, -1) * there, present)
 
-  def vector(self, tokens: Tokens) -> jax.Array:
+  def _table(self, tokens: Tokens) -> jax.Array:
+    """Expected features [*b, (N,) E, columns], given that the entities are there."""
     continuous, binary, *categorical = self.split_values(tokens.values)
     middle, half = self.box
     shape = (*tokens.present.shape, len(self.table.columns))
@@ -101,10 +103,18 @@ class _Typed(Fields):
       self.categorical, self.values, categorical, strict=True
     ):
       table = table.at[..., column].set((p * np.nan_to_num(values)).sum(-1))
+    return table
+
+  def _flat(self, table: jax.Array) -> jax.Array:
+    """Features by their places in vectors, 0 for padding."""
+    table = table.reshape(*table.shape[:-2], -1)
+    return _take(table, self.inverse, self.by_agent)
+
+  def vector(self, tokens: Tokens) -> jax.Array:
+    table = self._table(tokens)
     # What varies is 0 where the entity is away; what does not is always the same.
     table = table * jnp.where(self.counted > 0, tokens.present[..., None], 1.0)
-    x = _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
-    x = jnp.where(self.varies, x, np.asarray(self.moments.mean))
+    x = jnp.where(self.varies, self._flat(table), np.asarray(self.moments.mean))
     real = self.inverse < np.prod(self.places.shape[-2:])  # no padding
     return jnp.where(real, jnp.clip(x, self.moments.low, self.moments.high), 0.0)
 
@@ -149,44 +159,37 @@ class _Typed(Fields):
       continuous * self.ratio, said.mean * self.ratio, said.log_var, self.exponent
     )
     total = (there[..., self.continuous] * nll).sum(-1)
-    bce = jax.nn.softplus(said.binary) - said.binary * binary
+    bce = sigmoid_binary_cross_entropy(said.binary, binary)
     total += (there[..., self.binary] * bce).sum(-1)
     for column, log_p, target in zip(
       self.categorical, said.categorical, categorical, strict=True
     ):
       total -= there[..., column] * jnp.where(target > 0, target * log_p, 0.0).sum(-1)
     if self.table.presence:
-      bce = jax.nn.softplus(said.presence) - said.presence * after.present
+      bce = sigmoid_binary_cross_entropy(said.presence, after.present)
       # All that varies in a row goes with its entity.
       total += self.counted.sum(-1) * bce
     return total.sum(self.feature_axes) / max(self.varies.sum(), 1)
 
   def variance(self, output: jax.Array, now: Tokens) -> jax.Array:
     """Of x, p var + p (1 - p) mean^2 where its entity is there with probability p."""
-    said = self._read(output, now)
+    log_var = self._read(output, now).log_var
     tokens = self.decode(output, now)
-    middle, half = self.box
-    shape = (*tokens.present.shape, len(self.table.columns))
-    mean = jnp.broadcast_to(self.constants, shape)
-    mean = mean.at[..., self.continuous].set(said.mean * half + middle)
+    mean = self._table(tokens)
+    _, p, *categorical = self.split_values(tokens.values)
     scale = self.scale[..., self.continuous]
-    within = jnp.zeros(shape)
-    within = within.at[..., self.continuous].set(jnp.exp(said.log_var) * scale**2)
-    p = jax.nn.sigmoid(said.binary)
-    mean = mean.at[..., self.binary].set(p)
+    within = jnp.zeros_like(mean)
+    within = within.at[..., self.continuous].set(jnp.exp(log_var) * scale**2)
     within = within.at[..., self.binary].set(p * (1 - p))
-    for column, values, log_p in zip(
-      self.categorical, self.values, said.categorical, strict=True
+    for column, values, p in zip(
+      self.categorical, self.values, categorical, strict=True
     ):
-      p, v = jnp.exp(log_p), np.nan_to_num(values)
-      first = (p * v).sum(-1)
-      mean = mean.at[..., column].set(first)
-      within = within.at[..., column].set((p * v**2).sum(-1) - first**2)
+      square = (p * np.nan_to_num(values) ** 2).sum(-1)
+      within = within.at[..., column].set(square - mean[..., column] ** 2)
     p = tokens.present[..., None]
     # Rounding may leave a variance of nothing a little below 0.
     total = jnp.maximum(p * within + p * (1 - p) * mean**2, 0.0)
-    table = jnp.asarray(self.counted) * total / self.scale**2
-    return _take(table.reshape(*table.shape[:-2], -1), self.inverse, self.by_agent)
+    return self._flat(jnp.asarray(self.counted) * total / self.scale**2)
 
   def error(self, said: Tokens, after: Tokens) -> jax.Array:
     squares = (self.standardised(said) - self.standardised(after)) ** 2

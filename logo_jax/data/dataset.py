@@ -15,6 +15,7 @@ from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
+CALIBRATION_ROWS = 2_048  # of the selection split, from which uncertainty has its unit
 _BLOCK_BYTES = 2**22  # of an array looked at in one go
 
 
@@ -102,6 +103,12 @@ def window_transitions(rows: Rows, index: jax.Array) -> Transition:
     next_state=cut(at.state, 1),
     next_legal=cut(at.legal, 1),
   )
+
+
+def evenly_spaced(rows: Any, most: int) -> Any:
+  """At most so many of the rows, numpy's or JAX's, evenly spaced."""
+  keep = np.linspace(0, len(rows) - 1, min(len(rows), most))
+  return rows[keep.astype(np.int32)]
 
 
 def draw_starts(starts: jax.Array, num: int, key: jax.Array) -> jax.Array:

@@ -17,7 +17,7 @@ import numpy as np
 
 from logo_jax.behaviours import library, policy
 from logo_jax.data import source
-from logo_jax.data.dataset import LoadedDataset
+from logo_jax.data.dataset import LoadedDataset, evenly_spaced
 from logo_jax.ops.standardise import Moments
 from logo_jax.types import Environment, EnvSpec, HostEnvironment, Statistics, TimeStep
 
@@ -118,8 +118,7 @@ def measure(
   over = np.asarray(played.last)
   left = np.cumsum(~over[::-1], 0)[::-1].astype(np.int32)  # steps to the end
   episode, time = np.nonzero(~over.T)
-  keep = np.linspace(0, len(time) - 1, min(effort.windows, len(time))).astype(np.int32)
-  time, episode = time[keep], episode[keep]
+  time, episode = (evenly_spaced(x, effort.windows) for x in (time, episode))
   horizons = [h for h in horizons if h <= left.max()]
 
   def spread(played: Played, key: jax.Array) -> Any:

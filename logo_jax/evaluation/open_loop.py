@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.data import stream
-from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.data.dataset import LoadedDataset, evenly_spaced, transitions
 from logo_jax.ops.standardise import Moments, standardise
 from logo_jax.types import (
   Metrics,
@@ -77,14 +77,8 @@ def take_windows(
   last = np.flatnonzero(np.diff(start, append=start[-1] + 2) > 1)
   places = np.arange(len(start))
   left = last[np.searchsorted(last, places)] - places + 1
-  keep = thin(places, most)
+  keep = evenly_spaced(places, most)
   return Windows(start[keep], left[keep].astype(np.int32))
-
-
-def thin(index: np.ndarray, most: int) -> np.ndarray:
-  """At most so many of the items, evenly spaced."""
-  keep = np.linspace(0, len(index) - 1, min(len(index), most))
-  return index[keep.astype(np.int64)]
 
 
 def imagine(
@@ -117,14 +111,7 @@ def imagine(
     true = transitions(rows, windows.start + jnp.minimum(offset, windows.left - 1))
     key = jax.random.fold_in(k_steps, offset)
     latent, p = model.step(params, latent, true.action, key)
-    imagined = Transition(
-      *(obs, state, legal, true.action),
-      reward=p.reward,
-      discount=p.discount,
-      next_obs=p.obs,
-      next_state=p.state,
-      next_legal=p.legal,
-    )
+    imagined = p.transition(obs, state, legal, true.action)
     return (latent, p.obs, p.state, p.legal), look(imagined, p, true)
 
   latent = model.start(params, first, k_start)

@@ -9,12 +9,16 @@ import numpy as np
 from scipy import stats
 
 from logo_jax.data import stream
-from logo_jax.data.dataset import LoadedDataset, transitions
+from logo_jax.data.dataset import (
+  CALIBRATION_ROWS,
+  LoadedDataset,
+  evenly_spaced,
+  transitions,
+)
 from logo_jax.evaluation import open_loop
 from logo_jax.evaluation.open_loop import Rollouts, Scorer, Windows
 from logo_jax.types import Params, Prediction, Rows, Transition, Uncertainty, WorldModel
 
-_HELD_OUT = 2_048  # transitions of the selection split, for calibration
 _SHUFFLE_SEED = 0
 
 # How the scores of a rollout's steps become one of the rollout; axis of steps: 1.
@@ -37,8 +41,8 @@ def make_scorer(
     loaded: the dataset.
   """
   data = loaded.data
-  held_out = open_loop.thin(np.asarray(data.select), _HELD_OUT)
-  bank = open_loop.thin(np.asarray(data.train), uncertainty.bank_size)
+  held_out = evenly_spaced(np.asarray(data.select), CALIBRATION_ROWS)
+  bank = evenly_spaced(np.asarray(data.train), uncertainty.bank_size)
 
   @jax.jit
   def every_seed(params: Params, keys: jax.Array, held_out: Transition, bank: Any):

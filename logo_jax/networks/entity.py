@@ -49,6 +49,11 @@ class Features:
     self.members = np.zeros((len(layout.agents), len(entities)), np.float32)
     for agent, own in enumerate(layout.agents):
       self.members[agent, list(own)] = 1.0
+    # Of each pointing feature of observations, the entity of each value, [E, V, E].
+    self.pointers = [
+      (pointer, (pointer.points[..., None] == entities).astype(np.float32))
+      for pointer in self._obs.pointers
+    ]
     self.static = np.concatenate([np.eye(len(entities)), self._state.static], -1)
 
   def graph(self, now: Now) -> Graph:
@@ -96,10 +101,8 @@ class Features:
 
   def _pointed(self, seen: jax.Array) -> list[jax.Array]:
     """At whom entities pointed as last seen, [*b, E, E] for each such feature."""
-    entities = np.arange(self.points.shape[-1])
     out = []
-    for pointer in self._obs.pointers:
-      at = (pointer.points[..., None] == entities).astype(np.float32)  # [E, V, E]
+    for pointer, at in self.pointers:
       values = seen[..., pointer.first : pointer.first + at.shape[1]]
       out.append(jnp.einsum("...ev,evk->...ek", values, at))
     return out

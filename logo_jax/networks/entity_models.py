@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.networks.entity import (
@@ -120,9 +119,7 @@ class EntityNetworks:
     rows = self._obs_input(embedding, now)
     out = apply(self._modules.obs, params["obs"], *rows)
     logits = apply(self._pointed, params["pointed"], embedding.pairs)
-    entities = np.arange(self._state.num_tokens)
-    for i, pointer in enumerate(self._obs.structure.pointers):
-      at = (pointer.points[..., None] == entities).astype(np.float32)  # [E, V, E]
+    for i, (pointer, at) in enumerate(self._features.pointers):
       extra = jnp.einsum("...jk,jvk->...jv", logits[..., i], at)[..., None, :, :]
       place = (pointer.output, out.shape[-1] - pointer.output - at.shape[1])
       out += jnp.pad(extra, [(0, 0)] * (extra.ndim - 1) + [place])

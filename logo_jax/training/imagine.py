@@ -55,14 +55,7 @@ def imagine(
       learner_params, carry.memory, carry.obs, carry.legal, k_act
     )
     latent, p = model.step(model_params, carry.latent, action, k_model)
-    t = Transition(
-      *(carry.obs, carry.state, carry.legal, action),
-      reward=p.reward,
-      discount=p.discount,
-      next_obs=p.obs,
-      next_state=p.state,
-      next_legal=p.legal,
-    )
+    t = p.transition(carry.obs, carry.state, carry.legal, action)
     score = uncertainty.score(uncertainty_params, t, p)
     score = uncertainty.accumulate(carry.score, score)
     calibrated = uncertainty.calibrate(uncertainty_params, score)

@@ -6,11 +6,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
-import numpy as np
 import optax
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.data.dataset import draw_starts, transitions, window_transitions
+from logo_jax.data.dataset import (
+  CALIBRATION_ROWS,
+  draw_starts,
+  evenly_spaced,
+  transitions,
+  window_transitions,
+)
 from logo_jax.data.stream import Feed
 from logo_jax.replay import ring as ring_lib
 from logo_jax.replay import sampling, windows
@@ -28,8 +33,6 @@ from logo_jax.types import (
   Rows,
   Transition,
 )
-
-_CALIBRATION_ROWS = 2_048  # of the selection split
 
 
 class TrainState(NamedTuple):
@@ -140,8 +143,8 @@ class _TrainStep:
 
   def calibration(self, data: Dataset) -> Calibration:
     bank_size = self._imagination.uncertainty.bank_size if self._imagination else 0
-    bank = _spread(data.train, bank_size) if bank_size else ()
-    return Calibration(_spread(data.select, _CALIBRATION_ROWS), bank)
+    bank = evenly_spaced(data.train, bank_size) if bank_size else ()
+    return Calibration(evenly_spaced(data.select, CALIBRATION_ROWS), bank)
 
   def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> Draws:
     k_starts, _, k_updates = self._chunk_keys(key, step)
@@ -284,12 +287,6 @@ def _norm(params: Params) -> jax.Array:
   """Of the parameters proper; a count beside them is none."""
   leaves = jax.tree.leaves(params)
   return optax.global_norm([x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)])
-
-
-def _spread(starts: jax.Array, most: int) -> jax.Array:
-  """At most so many of the rows, evenly spaced."""
-  num = min(most, starts.shape[0])
-  return starts[np.linspace(0, starts.shape[0] - 1, num).astype(np.int32)]
 
 
 def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:

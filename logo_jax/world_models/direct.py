@@ -9,11 +9,8 @@ import dataclasses
 from typing import Literal
 
 from logo_jax import ranges
-from logo_jax.networks.entity_models import EntityNetworks
-from logo_jax.networks.flat_models import DirectNetworks, Sizes
 from logo_jax.types import EnvSpec, Statistics, WorldModel
 from logo_jax.world_models.parts import direct, dynamics, networks
-from logo_jax.world_models.parts.dynamics import Frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +41,5 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     reward_weight="[0",
     termination_class_weight="(0",
   )
-  networks.check_width(config.network, config.hidden_size)
-  codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
-  frame = Frame(
-    spec, statistics, codecs.state, codecs.obs, config.termination_class_weight
-  )
-  sizes = Sizes(config.hidden_size, config.compute_dtype)
-  if config.network == "entity":
-    nets = EntityNetworks(sizes, spec, codecs.state, codecs.obs, deductive=False)
-  else:
-    nets = DirectNetworks(sizes, spec, codecs.state, codecs.obs)
-  return dynamics.make(frame, direct.make(frame, nets, config.reward_weight))
+  frame, _ = networks.frame(config, spec, statistics)
+  return dynamics.make(frame, direct.make(frame, config))

@@ -20,8 +20,6 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from logo_jax import ranges
-from logo_jax.networks.entity_models import EntityNetworks
-from logo_jax.networks.flat_models import DirectNetworks, Sizes
 from logo_jax.types import (
   EnvSpec,
   Metrics,
@@ -70,20 +68,8 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
   )
   if config.scope == "local" and config.network != "mlp":
     raise ValueError("model.network: with model.scope 'local' must be 'mlp'")
-  networks.check_width(config.network, config.hidden_size)
-  codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
-  frame = Frame(
-    spec, statistics, codecs.state, codecs.obs, config.termination_class_weight
-  )
-  sizes = Sizes(config.hidden_size, config.compute_dtype)
-  if config.scope == "local":
-    member = local.make(frame, *sizes[:2], config.reward_weight)
-  elif config.network == "entity":
-    nets = EntityNetworks(sizes, spec, codecs.state, codecs.obs, deductive=False)
-    member = direct.make(frame, nets, config.reward_weight)
-  else:
-    nets = DirectNetworks(sizes, spec, codecs.state, codecs.obs)
-    member = direct.make(frame, nets, config.reward_weight)
+  frame, _ = networks.frame(config, spec, statistics)
+  member = (local if config.scope == "local" else direct).make(frame, config)
   ensemble = _Ensemble(config, frame, member)
   return WorldModel(
     num_views=config.num_members,

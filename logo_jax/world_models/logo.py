@@ -103,8 +103,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     reward_weight="[0",
     termination_class_weight="(0",
   )
-  networks.check_width(config.network, config.hidden_size)
-  codecs = networks.codecs(config.network, spec, statistics, config.variance_exponent)
+  frame, codecs = networks.frame(config, spec, statistics)
   sizes = Sizes(
     hidden_size=config.hidden_size,
     dtype=config.compute_dtype,
@@ -119,12 +118,9 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     nets = EntityNetworks(sizes, spec, codecs.state, codecs.obs, deductive=True)
   else:
     nets = LocalToGlobal(sizes, spec, codecs.state, codecs.obs, codecs.point)
-  frame = Frame(
-    spec, statistics, codecs.state, codecs.obs, config.termination_class_weight
-  )
   logo = _Logo(config, frame, codecs.point, nets)
   step = Dynamics(2, nets.init, lambda p, now: logo.say(p, now)[0], logo.losses)
-  return dynamics.make(frame, step, diagnose=logo.diagnose)
+  return dynamics.make(frame, step, logo.diagnose)
 
 
 def _check_entity(config: Config) -> None:

@@ -1,21 +1,33 @@
 """The dynamics of a direct model, also those of an ensemble's members."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from logo_jax.networks.entity_models import EntityNetworks
+from logo_jax.networks.flat_models import DirectNetworks, Sizes
 from logo_jax.networks.now import Now
 from logo_jax.types import Params
 from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
 
 
-def make(frame: Frame, nets, reward_weight: float) -> Dynamics:
+def make(frame: Frame, config: Any) -> Dynamics:
   """One step of a direct model.
 
   Args:
     frame: codecs and the environment's spec.
-    nets: `EntityNetworks` or `DirectNetworks`.
-    reward_weight: of the squared error of the standardised reward.
+    config: a model's, with `network`, `hidden_size`, `compute_dtype` and
+      `reward_weight`.
   """
+  sizes = Sizes(config.hidden_size, config.compute_dtype)
+  parts = (sizes, frame.spec, frame.state, frame.obs)
+  # Each kind makes of its own embedding what the other one cannot read.
+  nets: Any
+  if config.network == "entity":
+    nets = EntityNetworks(*parts, deductive=False)
+  else:
+    nets = DirectNetworks(*parts)
 
   def say(params: Params, now: Now):
     embedding = nets.trunk(params, now)
@@ -47,7 +59,7 @@ def make(frame: Frame, nets, reward_weight: float) -> Dynamics:
     return {
       "state": frame.state.loss(state_output, now.state, after.state),
       "obs": frame.obs.loss(obs_output, now.obs, after.obs),
-      "reward": reward_weight * (said.reward - after.reward) ** 2,
+      "reward": config.reward_weight * (said.reward - after.reward) ** 2,
     }, said
 
   return Dynamics(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from optax.losses import sigmoid_binary_cross_entropy
 
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.networks.now import Now
@@ -124,23 +125,30 @@ class Frame(NamedTuple):
   def head_losses(self, said: Said, after: After) -> dict[str, jax.Array]:
     """Cross entropies of termination, by class weight, and of legal actions."""
     weight = jnp.where(after.ended, self.termination_class_weight, 1.0)
-    losses = {"termination": weight * _cross_entropy(said.termination, after.ended)}
+    losses = {
+      "termination": weight
+      * sigmoid_binary_cross_entropy(said.termination, after.ended)
+    }
     if self.spec.action_kind == "discrete":
-      legal = _cross_entropy(said.legal, after.legal)
+      legal = sigmoid_binary_cross_entropy(said.legal, after.legal)
       losses["legal"] = legal.mean((-2, -1))
     return losses
 
 
-def make(frame: Frame, dynamics: Dynamics, **extra: Any) -> WorldModel:
+def make(
+  frame: Frame,
+  dynamics: Dynamics,
+  diagnose: Callable[[Params, Transition], Metrics] = lambda params, t: {},
+) -> WorldModel:
   """A world model that predicts by `dynamics`.
 
   Args:
     frame: codecs and the environment's spec.
     dynamics: one step.
-    extra: further fields of the `WorldModel`.
+    diagnose: the model's checks of its own.
   """
   model = _Model(frame, dynamics)
-  fields: dict[str, Any] = dict(
+  return WorldModel(
     num_views=dynamics.num_views,
     window=1,
     init=dynamics.init,
@@ -148,9 +156,8 @@ def make(frame: Frame, dynamics: Dynamics, **extra: Any) -> WorldModel:
     validate=model.validate,
     start=model.start,
     step=model.step,
-    diagnose=lambda params, t: {},
+    diagnose=diagnose,
   )
-  return WorldModel(**fields | extra)
 
 
 class _Model:
@@ -229,7 +236,3 @@ class _Model:
     del key
     said = self._dynamics.step(params, self._frame.imagined(latent, action))
     return self._frame.predict(said, latent)
-
-
-def _cross_entropy(logit: Any, label: jax.Array) -> jax.Array:
-  return jax.nn.softplus(logit) - logit * label

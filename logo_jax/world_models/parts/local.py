@@ -19,16 +19,17 @@ from logo_jax.types import EnvSpec, Params
 from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
 
 
-def make(frame: Frame, hidden_size: int, dtype: Any, reward_weight: float) -> Dynamics:
+def make(frame: Frame, config: Any) -> Dynamics:
   """One step of a local model.
 
   Args:
     frame: flat codecs and the environment's spec.
-    hidden_size: of the three hidden layers of a dynamics network, and of the heads'.
-    dtype: of the layers.
-    reward_weight: of the squared error of the standardised reward.
+    config: a model's, with `hidden_size`, of the three hidden layers of a dynamics
+      network and of the heads', `compute_dtype` and `reward_weight`.
   """
-  nets = _Networks(frame.spec, frame.obs.output_size, hidden_size, dtype)
+  nets = _Networks(
+    frame.spec, frame.obs.output_size, config.hidden_size, config.compute_dtype
+  )
 
   def say(params: Params, now: Now) -> tuple[Said, jax.Array]:
     output = nets.apply("obs", params, _joined(now.obs, now.action))[..., None, :]
@@ -53,7 +54,7 @@ def make(frame: Frame, hidden_size: int, dtype: Any, reward_weight: float) -> Dy
     said, output = say(params, now)
     return {
       "obs": frame.obs.loss(output, now.obs, after.obs),
-      "reward": reward_weight * (said.reward - after.reward) ** 2,
+      "reward": config.reward_weight * (said.reward - after.reward) ** 2,
     }, said
 
   return Dynamics(1, nets.init, lambda p, now: say(p, now)[0], losses)

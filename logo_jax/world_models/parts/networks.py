@@ -1,10 +1,11 @@
-"""Codecs and networks by `model.network`."""
+"""Codecs, and the frame of a model, by `model.network`."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from logo_jax.codecs import flat, typed
 from logo_jax.codecs.tokens import Codec
 from logo_jax.types import EnvSpec, Statistics
+from logo_jax.world_models.parts.dynamics import Frame
 
 
 class Codecs(NamedTuple):
@@ -15,17 +16,27 @@ class Codecs(NamedTuple):
   point: Codec  # of states whose variance is not predicted, where that is a choice
 
 
-def check_width(network: str, hidden_size: int) -> None:
-  """Refuses widths that attention heads cannot share out.
+def frame(config: Any, spec: EnvSpec, statistics: Statistics) -> tuple[Frame, Codecs]:
+  """What a model stands in, whatever it is.
+
+  Args:
+    config: a model's, with `network`, `hidden_size`, `variance_exponent` and
+      `termination_class_weight`.
+    spec: of the environment.
+    statistics: of the training split.
 
   Raises:
-    ValueError: naming the field.
+    ValueError: the environment has no layout, or a width that attention heads cannot
+      share out.
   """
-  if network == "entity" and hidden_size % 8:
+  if config.network == "entity" and config.hidden_size % 8:
     raise ValueError(
       "model.hidden_size: with model.network 'entity' must be a multiple of 8, got "
-      f"{hidden_size}"
+      f"{config.hidden_size}"
     )
+  made = codecs(config.network, spec, statistics, config.variance_exponent)
+  weight = config.termination_class_weight
+  return Frame(spec, statistics, made.state, made.obs, weight), made
 
 
 def codecs(
