@@ -147,7 +147,10 @@ def test_evaluate_plays_a_checkpoint(finished):
 
 @pytest.mark.parametrize(
   ("number", "phase", "lines"),
-  [(signal.SIGKILL, "train", 3), (signal.SIGTERM, "model", 1)],
+  [
+    (signal.SIGKILL, "train", 3),
+    pytest.param(signal.SIGTERM, "model", 1, marks=pytest.mark.slow),
+  ],
 )
 def test_an_interrupted_run_equals_the_whole_one(
   finished, data_dir, tmp_path, number, phase, lines

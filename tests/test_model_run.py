@@ -7,6 +7,7 @@ import pytest
 from logo_jax import cli, experiment
 from logo_jax.data import collect
 
+pytestmark = pytest.mark.slow
 DATASET = "smax/2s3z/medium-replay"
 SMALL = {
   "dataset": DATASET,

@@ -132,12 +132,25 @@ def shown(tokens: Tokens) -> jax.Array:
   return jnp.concatenate([tokens.values * present, present], -1)
 
 
-class DepthMLP(nn.Module):
-  """A perceptron of entities `[*b, E, F]` that knows how deep in a rollout they are.
+class DepthDense(nn.Module):
+  """A dense layer of entities `[*b, E, F]` that knows how deep in a rollout they are.
 
   Depth's weights have no bias and are zeros at first: what is trained on true
   observations alone is the same function at any depth.
   """
+
+  features: int
+  dtype: Any = "float32"
+
+  @nn.compact
+  def __call__(self, x: jax.Array, depth: jax.Array) -> jax.Array:
+    zeros = nn.initializers.zeros
+    shift = nn.Dense(self.features, False, self.dtype, kernel_init=zeros)(depth)
+    return nn.Dense(self.features, dtype=self.dtype)(x) + shift[..., None, :]
+
+
+class DepthMLP(nn.Module):
+  """A perceptron of entities that knows how deep in a rollout they are."""
 
   hidden_size: int
   out_size: int
@@ -145,10 +158,7 @@ class DepthMLP(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, depth: jax.Array) -> jax.Array:
-    zeros = nn.initializers.zeros
-    x = nn.Dense(self.hidden_size, dtype=self.dtype)(x)
-    shift = nn.Dense(self.hidden_size, False, self.dtype, kernel_init=zeros)(depth)
-    x = nn.relu(x + shift[..., None, :])
+    x = nn.relu(DepthDense(self.hidden_size, self.dtype)(x, depth))
     return MLP((self.hidden_size, self.out_size), self.dtype)(x)
 
 
@@ -218,7 +228,7 @@ class PairHead(nn.Module):
 
 
 class SumHead(nn.Module):
-  """A function of a set of entities `[*b, E, F]`: one number `[*b]`.
+  """A function of a set of entities `[*b, E, F]` at some depth: one number `[*b]`.
 
   The sum of what each of them gives, and a function of the sum of their features.
   """
@@ -227,8 +237,9 @@ class SumHead(nn.Module):
   dtype: Any = "float32"
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    x = MLP((self.hidden_size, self.hidden_size), self.dtype)(x)
-    each = nn.Dense(1, dtype=self.dtype)(nn.relu(x))[..., 0].sum(-1)
-    joint = MLP((self.hidden_size, 1), self.dtype)(nn.relu(x).sum(-2))[..., 0]
+  def __call__(self, x: jax.Array, depth: jax.Array) -> jax.Array:
+    x = nn.relu(DepthDense(self.hidden_size, self.dtype)(x, depth))
+    x = nn.relu(nn.Dense(self.hidden_size, dtype=self.dtype)(x))
+    each = nn.Dense(1, dtype=self.dtype)(x)[..., 0].sum(-1)
+    joint = MLP((self.hidden_size, 1), self.dtype)(x.sum(-2))[..., 0]
     return (each + joint).astype("float32")

@@ -81,8 +81,8 @@ class EntityNetworks:
     add("state", m.state, embedding.nodes)
     add("obs", m.obs, *self._obs_input(embedding, now))
     add("pointed", self._pointed, embedding.pairs)
-    add("reward", m.reward, self._change(now.state, now))
-    add("termination", m.termination, self._change(now.state, now))
+    add("reward", m.reward, *self._change(now.state, now))
+    add("termination", m.termination, *self._change(now.state, now))
     if self._discrete:
       add("legal", m.legal, *self._legal_input(now.obs))
       add("legal_own", m.legal_own, self._own(now.obs))
@@ -180,16 +180,18 @@ class EntityNetworks:
   ) -> jax.Array:
     """The standardised reward [*b] of getting to a state."""
     del next_obs
-    return apply(self._modules.reward, params["reward"], self._change(next_state, now))
+    x = self._change(next_state, now)
+    return apply(self._modules.reward, params["reward"], *x)
 
   def termination(self, params: Params, next_state: Tokens, now: Now) -> jax.Array:
     """Logit of the end of the episode, [*b]."""
     x = self._change(next_state, now)
-    return apply(self._modules.termination, params["termination"], x)
+    return apply(self._modules.termination, params["termination"], *x)
 
-  def _change(self, next_state: Tokens, now: Now) -> jax.Array:
+  def _change(self, next_state: Tokens, now: Now) -> Sequence[jax.Array]:
     x = shown(next_state)
-    return jnp.concatenate([x, x - shown(now.state), *self._features.known(now)], -1)
+    parts = [x, x - shown(now.state), *self._features.known(now)]
+    return jnp.concatenate(parts, -1), depth_features(now.depth)
 
   def legal(self, params: Params, next_obs: Tokens) -> jax.Array:
     """Logits of which actions will be legal, [*b, N, A]."""

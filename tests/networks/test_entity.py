@@ -11,7 +11,7 @@ import pytest
 from logo_jax.codecs import typed
 from logo_jax.data.dataset import transitions
 from logo_jax.layout import Table
-from logo_jax.networks.entity import Graph, Trunk, depth_features
+from logo_jax.networks.entity import Graph, SumHead, Trunk, depth_features
 from logo_jax.networks.entity_models import EntityNetworks
 from logo_jax.networks.flat_models import Sizes
 from logo_jax.networks.now import Now
@@ -157,6 +157,20 @@ def test_depth_0_is_no_depth(graph):
   np.testing.assert_array_equal(run(other, g).nodes, same)
   np.testing.assert_array_equal(run(params, deep).nodes, same)
   assert np.abs(run(other, deep).nodes - same).max() > 1e-3
+
+
+def test_a_sum_of_entities_in_any_order_that_knows_its_depth():
+  """What the reward and the end of an episode are said from."""
+  head, x = SumHead(8), jax.random.normal(jax.random.key(0), (4, 3))
+  now, deep = depth_features(jnp.array(0.0)), depth_features(jnp.array(2.0))
+  params = head.init(jax.random.key(1), x, now)
+  run = jax.jit(head.apply)
+  same = run(params, x, now)
+  assert same.shape == () and run(params, x, deep) == same
+  np.testing.assert_allclose(run(params, x[::-1], now), same, atol=1e-5)
+  other = jax.tree.map(lambda w: w + 0.3 * (w.shape == (2, 8)), params)
+  assert run(other, x, now) == same
+  assert np.abs(run(other, x, deep) - same) > 1e-3
 
 
 @pytest.mark.parametrize(("sender", "target"), [(2, 0), (3, 1)])

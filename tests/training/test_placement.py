@@ -104,7 +104,9 @@ def _small(preset, patience=6, **changes):
       marks=pytest.mark.slow,
     ),
     # Windows, and policies with a memory.
-    (_small("bc", data_parallel=2, learner=RECURRENT), 1),
+    pytest.param(
+      _small("bc", data_parallel=2, learner=RECURRENT), 1, marks=pytest.mark.slow
+    ),
   ],
   ids=lambda x: getattr(x, "preset", None),
 )
