@@ -174,7 +174,7 @@ def roll_out(
   """
   scorers = dict(scorers or {})
   steps = max([h for h in horizons if h <= windows.left.max()], default=1)
-  statistics = loaded.statistics
+  statistics, mask = loaded.statistics, loaded.spec.obs_mask
 
   def one_seed(both: tuple[Params, Params], rows: Rows, windows: Windows) -> Metrics:
     first = transitions(rows, windows.start)
@@ -182,9 +182,9 @@ def roll_out(
     def look(t: Transition, p: Prediction, true: Transition) -> dict[str, Any]:
       return {
         "state_error": squared_error(p.state, true.next_state, statistics.state),
-        "obs_error": squared_error(p.obs, true.next_obs, statistics.obs),
+        "obs_error": squared_error(p.obs, true.next_obs, statistics.obs, mask),
         "state_moved": squared_error(first.state, true.next_state, statistics.state),
-        "obs_moved": squared_error(first.obs, true.next_obs, statistics.obs),
+        "obs_moved": squared_error(first.obs, true.next_obs, statistics.obs, mask),
         "reward": p.reward,
         "true_reward": true.reward,
         "said_ended": p.discount < 0.5,
@@ -272,8 +272,17 @@ def predicted_states(
   return found
 
 
-def squared_error(x: jax.Array, y: jax.Array, m: Moments) -> jax.Array:
-  """Mean square of (x - y) / std over the features that vary, [W] of [W, *any, F]."""
-  z = jnp.where(m.varies, (x - y) / jnp.where(m.varies, m.std, 1.0), 0.0)
-  per_entity = (z**2).sum(-1) / jnp.maximum(m.varies.sum(), 1)
-  return per_entity.reshape(len(x), -1).mean(-1)
+def squared_error(
+  x: jax.Array, y: jax.Array, m: Moments, mask: np.ndarray | bool = True
+) -> jax.Array:
+  """Mean square of (x - y) / std over the features that vary, [W] of [W, *any, F].
+
+  Args:
+    x: vectors.
+    y: others.
+    m: of the features [F].
+    mask: bool [*any, F], False where a vector is padding.
+  """
+  counted = jnp.broadcast_to(m.varies & mask, x.shape[1:])
+  z = jnp.where(counted, (x - y) / jnp.where(m.varies, m.std, 1.0), 0.0)
+  return (z**2).reshape(len(x), -1).sum(-1) / jnp.maximum(counted.sum(), 1)

@@ -64,11 +64,14 @@ def rank_correlations(
 
   At horizon h the score of the h-th step, and as `<name>_cummax` and `<name>_cumsum`
   the largest and the sum of the scores up to there, against the error of the state
-  after h steps, over the rollouts that go so far.
+  after h steps, over the rollouts that go so far; of models that predict no states,
+  against that of the observations.
 
   Returns:
     Name of the score to horizon to [S]; NaN where one of the two is constant.
   """
+  no_states = np.isnan(rolled.state_error).all()
+  error = rolled.obs_error if no_states else rolled.state_error
   found: dict[str, dict[str, np.ndarray]] = {}
   for name, steps in rolled.scores.items():
     for suffix, along in _ALONG.items():
@@ -76,7 +79,7 @@ def rank_correlations(
       for h in horizons:
         here = rolled.left >= h
         if here.any():
-          pairs = zip(scores[:, h - 1], rolled.state_error[:, h - 1], strict=True)
+          pairs = zip(scores[:, h - 1], error[:, h - 1], strict=True)
           by_horizon[str(h)] = np.array([spearman(x[here], y[here]) for x, y in pairs])
       found[name + suffix] = by_horizon
   return found

@@ -103,6 +103,8 @@ class _FitStep:
   ):
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
     self._optimizer = optimizers.adam(schedule, axis_name)
+    for _ in model.error_shape:  # members are clipped as if alone
+      self._optimizer = optimizers.of_each(self._optimizer)
     self._model = model
     self._config = config
     self._axis = axis_name

@@ -15,6 +15,13 @@ def average_over_devices(axis_name: str | None) -> optax.GradientTransformation:
   return optax.stateless(lambda grads, _: jax.lax.pmean(grads, axis_name))
 
 
+def of_each(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+  """One for each entry of the leading axis of all parameters."""
+  return optax.GradientTransformation(
+    jax.vmap(optimizer.init), jax.vmap(optimizer.update)
+  )
+
+
 def adam(
   learning_rate: optax.ScalarOrSchedule,
   axis_name: str | None = None,

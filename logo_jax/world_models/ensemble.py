@@ -101,7 +101,7 @@ class _Ensemble:
   def loss(
     self, params: Params, t: Transition, weight: jax.Array, key: jax.Array
   ) -> tuple[jax.Array, Metrics]:
-    """The sum over members: each learns as if alone, but for the clipping of norms."""
+    """The sum over members: each learns as if alone."""
     weights = jnp.broadcast_to(weight, (self._config.num_members, *weight.shape))
     if self._config.bootstrap:
       counts = bootstrap_counts(_hash(t).ravel(), self._config.num_members)

@@ -9,6 +9,7 @@ import pytest
 
 from logo_jax.data import dataset
 from logo_jax.evaluation import model_error, open_loop
+from logo_jax.ops.standardise import Moments
 from logo_jax.types import EnvSpec, Prediction, Rows, WorldModel
 from tests import toys
 
@@ -157,6 +158,18 @@ def test_a_model_without_states_has_no_state_error(loaded):
   assert np.isfinite(result["obs_rmse"]) and np.isfinite(
     result["state_rmse_persistence"]
   )
+
+
+def test_padding_is_no_feature():
+  """Errors 1, 2 and 3; the second agent has one feature, and the third never varies."""
+  one = jnp.ones(3)
+  m = Moments(one, one, one, -one, one, jnp.array([True, True, False]))
+  x = jnp.array([[[1.0, 2.0, 9.0], [3.0, 9.0, 9.0]]])
+  mask = np.array([[True, True, True], [True, False, False]])
+  got = open_loop.squared_error(x, jnp.zeros_like(x), m, mask)
+  np.testing.assert_allclose(got, [14 / 3])
+  got = open_loop.squared_error(x[:, 0], jnp.zeros((1, 3)), m)
+  np.testing.assert_allclose(got, [5 / 2])
 
 
 def test_only_what_may_differ_is_contingent():

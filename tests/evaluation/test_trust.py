@@ -31,9 +31,10 @@ def test_areas_under_the_curve_by_hand():
   assert trust.auroc(np.ones(3), np.ones(2)) == 0.5
 
 
-def _rollouts(scores, errors, left) -> Rollouts:
+def _rollouts(scores, errors, left, obs_errors=None) -> Rollouts:
   values = dict.fromkeys(Rollouts._fields)
   values |= {"scores": {"u": scores}, "state_error": errors, "left": left}
+  values["obs_error"] = obs_errors
   return Rollouts(**values)  # type: ignore
 
 
@@ -55,6 +56,12 @@ def test_scores_of_a_step_and_along_the_rollout():
   np.testing.assert_allclose(found["u"]["2"], [-1.0])
   np.testing.assert_allclose(found["u_cummax"]["2"], [0.5])
   np.testing.assert_allclose(found["u_cumsum"]["2"], [1.0])
+
+
+def test_without_states_scores_are_ranked_by_the_observations():
+  scores, left = np.array([[[0.0, 2.0, 9.0]]]), np.array([1, 1, 1])
+  rolled = _rollouts(scores, np.full((1, 1, 3), np.nan), left, -scores)
+  np.testing.assert_allclose(trust.rank_correlations(rolled, (1,))["u"]["1"], [-1.0])
 
 
 def _uncertainty(score) -> Uncertainty:

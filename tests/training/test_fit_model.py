@@ -48,6 +48,28 @@ def test_the_best_parameters_are_kept_and_a_stale_fit_stands_still(loaded):
   assert stale == (0, 0, 1, 2, 2)
 
 
+def test_members_are_clipped_as_if_alone(loaded):
+  """A second member with large gradients changes nothing of the first."""
+
+  def fitted(slopes):
+    """Steps towards random rewards; steepness alternates, so that clipping shows."""
+    model = _model()._replace(
+      init=lambda key: jnp.zeros(len(slopes)),
+      loss=lambda p, t, w, k: (
+        (jnp.array(slopes) * jnp.exp(3 * jax.random.normal(k)) * (p - 9.0) ** 2).sum(),
+        {"model/x": p.mean()},
+      ),
+      validate=lambda p, t, w, k: p,
+      error_shape=(len(slopes),),
+    )
+    fit = make_fit(model, FitConfig(1_000, 4, learning_rate=0.1, interval=10))
+    state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
+    return jax.jit(fit.chunk)(state, loaded.data)[0].params
+
+  alone, beside = fitted([0.1]), fitted([0.1, 1e4])
+  np.testing.assert_allclose(beside[0], alone[0], rtol=1e-5)
+
+
 def test_each_member_keeps_its_own_best(loaded):
   """Adam moves both up alike; their best are at 1.6 and 2.6."""
   best = jnp.array([1.6, 2.6])
