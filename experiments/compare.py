@@ -1,7 +1,8 @@
 """Many systems on the same data: one command for a whole table of results.
 
 Each system trains with its preset's settings but for the budget, `--num_seeds` runs
-side by side. Systems that share a world model fit it once. An interrupted comparison
+side by side. Systems that share a world model fit it once, or take over one that
+`model_error.py` or another run has fitted (`--fits`). An interrupted comparison
 goes on where it stopped, and one with more systems keeps what is finished. An entry of
 `--presets` may change fields and name the result: `late@logo:horizon=15`.
 
@@ -44,6 +45,9 @@ _UPDATES = flags.DEFINE_integer(
 _FIT_UPDATES = flags.DEFINE_integer(
   "fit_updates", 0, "Of world models; a multiple of 500; 0: the preset's.", 0
 )
+_FITS = flags.DEFINE_list(
+  "fits", [], "Folders of runs whose world models serve where they are the same."
+)
 _EPISODES = flags.DEFINE_integer("episodes", 512, "Final episodes of each run.", 1)
 _CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's point.", 1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
@@ -57,8 +61,10 @@ def main(argv: list[str]) -> None:
   for name in _DATASETS.value:
     for preset in systems.values():
       experiment.check_config(_config(preset, name, {}))
+  given = {name: _given_fits(name) for name in _DATASETS.value}
+  _check_fits_are_used(systems, given)
   for name in _DATASETS.value:
-    folder, finished, models = _folder(name), {}, {}
+    folder, finished, models = _folder(name), {}, dict(given[name])
     for label, preset in systems.items():
       say(f"{label} on {name}")
       outcome = experiment.run(_config(preset, name, models), folder / label)
@@ -88,8 +94,39 @@ def _folder(dataset: str) -> pathlib.Path:
 
 def _model_key(preset: config.ExperimentConfig) -> str:
   """The same for systems that can share a fitted world model."""
-  values = config.to_dict(preset)
+  values = config.to_dict(dataclasses.replace(preset, fit=_fit(preset)))
   return json.dumps([values["model"], values["fit"]])
+
+
+def _fit(preset: config.ExperimentConfig) -> config.FitConfig:
+  return model_study.budget(preset.fit, _FIT_UPDATES.value, 0)
+
+
+def _given_fits(dataset: str) -> dict[str, str]:
+  """Folders of `--fits` on a dataset, by the keys of their models."""
+  found = {}
+  for path in _FITS.value:
+    stored = runs.read_config(path)
+    if stored["dataset"] == dataset:
+      key = json.dumps([stored["model"], stored["fit"]])
+      found[key] = str(pathlib.Path(path).absolute())
+  return found
+
+
+def _check_fits_are_used(
+  systems: dict[str, config.ExperimentConfig], given: dict[str, dict[str, str]]
+) -> None:
+  """Refuses a fit that no system needs, which is a mistake that costs hours."""
+  wanted = {_model_key(preset) for preset in systems.values() if preset.model}
+  used = {
+    path for fits in given.values() for key, path in fits.items() if key in wanted
+  }
+  for path in _FITS.value:
+    if str(pathlib.Path(path).absolute()) not in used:
+      raise ValueError(
+        f"fits: {path}: no system on these datasets has its model and fit; see "
+        "config.json there"
+      )
 
 
 def _config(
@@ -108,7 +145,7 @@ def _config(
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
     model_run=shared,
-    fit=model_study.budget(values.fit, _FIT_UPDATES.value, 0),
+    fit=_fit(values),
     evaluation=dataclasses.replace(
       values.evaluation,
       interval=interval,

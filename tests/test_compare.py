@@ -43,10 +43,33 @@ def test_systems_share_their_world_model(tmp_path):
     assert results["episodes"] == 8
     assert f"{results['return_mean']:.2f}" in done.stdout, preset
   assert (folder / "learning_curves.png").stat().st_size > 10_000
+  # Elsewhere with the same fit, which is not learned again.
+  other = _compare(
+    tmp_path,
+    "--presets=logo_uniform",
+    f"--fits={folder / 'logo'}",
+    f"--run_dir={tmp_path / 'other'}",
+  )
+  assert other.returncode == 0, other.stderr
+  assert "fit model" not in other.stderr
   # Again, with one more: what is finished is not trained again.
   more = _compare(tmp_path, "--presets=bc,logo,logo_omiga,omiga")
   assert more.returncode == 0, more.stderr
   assert more.stderr.count("is finished; nothing is trained again") == 3
+
+
+def test_a_fit_that_nobody_needs_is_refused(tmp_path):
+  for name in ("mamujoco/hopper-3x1/medium-replay", "elsewhere"):
+    config = json.dumps({"dataset": name, "model": {}, "fit": {}})
+    name = name.replace("/", "-")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "config.json").write_text(config)
+    done = _compare(tmp_path, "--presets=bc,logo", f"--fits={tmp_path / name}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: fits: {tmp_path / name}: no system on these")
+  done = _compare(tmp_path, "--presets=bc", f"--fits={tmp_path / 'nowhere'}")
+  assert "nowhere holds no config.json" in done.stderr
+  assert not (tmp_path / "runs").exists()
 
 
 def test_mistakes_are_one_line_and_train_nothing(tmp_path):
