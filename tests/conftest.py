@@ -6,6 +6,8 @@ import pathlib
 # Several virtual devices on few cores can starve each other at a rendezvous; XLA reads
 # this for the size of its thread pool, before JAX starts.
 os.environ.setdefault("NPROC", "16")
+# Compiling takes most of the time of tests, whose programs run once and are small.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # For the binaries that tests start as processes, too.
 _CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
