@@ -1,16 +1,15 @@
 """Many systems on the same data: one command for a whole table of results.
 
 Each system trains with its preset's settings but for the budget, `--num_seeds` runs
-side by side. Systems that share a world model fit it once, or take over one that
-`model_error.py` or another run has fitted (`--fits`). An interrupted comparison
-goes on where it stopped, and one with more systems keeps what is finished. An entry of
-`--presets` may change fields and name the result: `late@logo:horizon=15`.
+side by side. Systems that share a world model fit it once, or take over one that has
+been fitted (`--fits`). An interrupted comparison goes on where it stopped, and one with
+more systems keeps what is finished. An entry of `--presets` may change fields and name
+the result: `late@logo:horizon=15`.
 
 Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=runs/all
 """
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -22,6 +21,7 @@ from logo_jax import (
   entries,
   experiment,
   files,
+  fits,
   model_study,
   outcomes,
   presets,
@@ -46,7 +46,7 @@ _FIT_UPDATES = flags.DEFINE_integer(
   "fit_updates", 0, "Of world models; a multiple of 500; 0: the preset's.", 0
 )
 _FITS = flags.DEFINE_list(
-  "fits", [], "Folders of runs whose world models serve where they are the same."
+  "fits", [], "Runs whose world models are taken over: folders, of model_error.py too."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 512, "Final episodes of each run.", 1)
 _CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's point.", 1)
@@ -58,20 +58,20 @@ def main(argv: list[str]) -> None:
   del argv
   systems = entries.systems(_PRESETS.value)
   _check_flags(systems)
+  models = {name: fits.find(_FITS.value, name) for name in _DATASETS.value}
+  configs = [_config(s, name, {}) for name in models for s in systems.values()]
+  list(map(experiment.check_config, configs))
+  fits.check_used(_FITS.value, models.values(), configs)
   for name in _DATASETS.value:
-    for preset in systems.values():
-      experiment.check_config(_config(preset, name, {}))
-  given = {name: _given_fits(name) for name in _DATASETS.value}
-  _check_fits_are_used(systems, given)
-  for name in _DATASETS.value:
-    folder, finished, models = _folder(name), {}, dict(given[name])
+    folder, finished = _folder(name), {}
     for label, preset in systems.items():
       say(f"{label} on {name}")
-      outcome = experiment.run(_config(preset, name, models), folder / label)
+      chosen = _config(preset, name, models[name])
+      outcome = experiment.run(chosen, folder / label)
       if outcome is None:
         return
       finished[label] = outcome
-      models.setdefault(_model_key(preset), str((folder / label).absolute()))
+      models[name].setdefault(fits.key(chosen), str((folder / label).absolute()))
       _report(name, folder, finished)
     print(f"{name}\n{tables.text_table(_rows(finished))}")
     print(f"everything is in {folder}/")
@@ -92,48 +92,13 @@ def _folder(dataset: str) -> pathlib.Path:
   return pathlib.Path(_RUN_DIR.value) / dataset.replace("/", "-")
 
 
-def _model_key(preset: config.ExperimentConfig) -> str:
-  """The same for systems that can share a fitted world model."""
-  values = config.to_dict(dataclasses.replace(preset, fit=_fit(preset)))
-  return json.dumps([values["model"], values["fit"]])
-
-
-def _fit(preset: config.ExperimentConfig) -> config.FitConfig:
-  return model_study.budget(preset.fit, _FIT_UPDATES.value, 0)
-
-
-def _given_fits(dataset: str) -> dict[str, str]:
-  """Folders of `--fits` on a dataset, by the keys of their models."""
-  found = {}
-  for path in _FITS.value:
-    stored = runs.read_config(path)
-    if stored["dataset"] == dataset:
-      key = json.dumps([stored["model"], stored["fit"]])
-      found[key] = str(pathlib.Path(path).absolute())
-  return found
-
-
-def _check_fits_are_used(
-  systems: dict[str, config.ExperimentConfig], given: dict[str, dict[str, str]]
-) -> None:
-  """Refuses a fit that no system needs, which is a mistake that costs hours."""
-  wanted = {_model_key(preset) for preset in systems.values() if preset.model}
-  used = {
-    path for fits in given.values() for key, path in fits.items() if key in wanted
-  }
-  for path in _FITS.value:
-    if str(pathlib.Path(path).absolute()) not in used:
-      raise ValueError(
-        f"fits: {path}: no system on these datasets has its model and fit; see "
-        "config.json there"
-      )
-
-
 def _config(
   values: config.ExperimentConfig, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
   interval = _UPDATES.value // 2
-  shared = models.get(_model_key(values), "") if values.model else ""
+  fit = model_study.budget(values.fit, _FIT_UPDATES.value, 0)
+  key = fits.key(dataclasses.replace(values, fit=fit))
+  shared = models.get(key, "") if values.model else ""
   path = _folder(dataset) / values.preset
   if (path / "config.json").exists():  # what it was started with, in whatever order
     shared = runs.read_config(path).get("model_run", "")
@@ -145,7 +110,7 @@ def _config(
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
     model_run=shared,
-    fit=_fit(values),
+    fit=fit,
     evaluation=dataclasses.replace(
       values.evaluation,
       interval=interval,

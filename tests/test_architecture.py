@@ -47,6 +47,7 @@ ALLOWED = {
   | {"checkpoint", "logging", "run_folder"},
   "cli": {"config", "presets", "published", "registry"},
   "entries": {"config", "presets"},
+  "fits": {"config", "reporting"},
 }
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners")
 
