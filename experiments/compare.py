@@ -58,10 +58,11 @@ def main(argv: list[str]) -> None:
   del argv
   systems = entries.systems(_PRESETS.value)
   _check_flags(systems)
-  models = {name: fits.find(_FITS.value, name) for name in _DATASETS.value}
-  configs = [_config(s, name, {}) for name in models for s in systems.values()]
-  list(map(experiment.check_config, configs))
-  fits.check_used(_FITS.value, models.values(), configs)
+  configs = [_config(system, "", {}) for system in systems.values()]
+  models = fits.find(_FITS.value, _DATASETS.value, configs)
+  for name in _DATASETS.value:
+    for label, preset in systems.items():
+      experiment.check(_config(preset, name, models[name]), _folder(name) / label)
   for name in _DATASETS.value:
     folder, finished = _folder(name), {}
     for label, preset in systems.items():
@@ -71,7 +72,8 @@ def main(argv: list[str]) -> None:
       if outcome is None:
         return
       finished[label] = outcome
-      models[name].setdefault(fits.key(chosen), str((folder / label).absolute()))
+      if chosen.model is not None:
+        models[name][fits.key(chosen)] = str((folder / label).absolute())
       _report(name, folder, finished)
     print(f"{name}\n{tables.text_table(_rows(finished))}")
     print(f"everything is in {folder}/")
@@ -97,11 +99,7 @@ def _config(
 ) -> config.ExperimentConfig:
   interval = _UPDATES.value // 2
   fit = model_study.budget(values.fit, _FIT_UPDATES.value, 0)
-  key = fits.key(dataclasses.replace(values, fit=fit))
-  shared = models.get(key, "") if values.model else ""
-  path = _folder(dataset) / values.preset
-  if (path / "config.json").exists():  # what it was started with, in whatever order
-    shared = runs.read_config(path).get("model_run", "")
+  model_run = models.get(fits.key(dataclasses.replace(values, fit=fit)), "")
   return dataclasses.replace(
     values,
     dataset=dataset,
@@ -109,7 +107,7 @@ def _config(
     seed=_SEED.value,
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
-    model_run=shared,
+    model_run=fits.as_begun(_folder(dataset) / values.preset, model_run),
     fit=fit,
     evaluation=dataclasses.replace(
       values.evaluation,

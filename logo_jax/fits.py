@@ -1,8 +1,9 @@
 """Fitted world models that several runs share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 import json
 import pathlib
+from typing import Any
 
 from logo_jax import config as config_lib
 from logo_jax.config import ExperimentConfig
@@ -11,45 +12,43 @@ from logo_jax.reporting import runs
 
 def key(config: ExperimentConfig) -> str:
   """The same for runs on the same data and seeds that can share a fitted model."""
-  values = config_lib.to_dict(config)
-  return json.dumps([values["model"], values["fit"]])
+  return _key(config_lib.to_dict(config))
 
 
-def find(folders: Sequence[str], dataset: str) -> dict[str, str]:
-  """Those folders that are of runs on a dataset, by the keys of their models.
+def find(
+  folders: Sequence[str], datasets: Sequence[str], configs: Iterable[ExperimentConfig]
+) -> dict[str, dict[str, str]]:
+  """Fits that are at hand, of each dataset by the keys of their models.
+
+  Args:
+    folders: of runs; all must be of use, for a fit may take hours.
+    datasets: of the runs that are to share them.
+    configs: of those runs.
 
   Raises:
-    ValueError: a folder holds no run.
+    ValueError: a folder holds no run, or one whose model nobody needs.
   """
-  found = {}
+  found: dict[str, dict[str, str]] = {name: {} for name in datasets}
+  wanted = {key(config) for config in configs if config.model is not None}
   for path in folders:
     stored = runs.read_config(path)
-    if stored["dataset"] == dataset:
-      name = json.dumps([stored["model"], stored["fit"]])
-      found[name] = str(pathlib.Path(path).absolute())
+    dataset, model = stored.get("dataset"), _key(stored)
+    if dataset not in found:
+      raise ValueError(f"fits: {path} is of {dataset!r}; allowed are {list(found)}")
+    if model not in wanted:
+      raise ValueError(f"fits: {path}: no system here has its model and fit, {model}")
+    if model in found[dataset]:
+      raise ValueError(f"fits: {path} and {found[dataset][model]} have the same model")
+    found[dataset][model] = str(pathlib.Path(path).absolute())
   return found
 
 
-def check_used(
-  folders: Sequence[str],
-  found: Iterable[Mapping[str, str]],
-  configs: Iterable[ExperimentConfig],
-) -> None:
-  """Refuses a fit that no run needs: a mistake that may cost hours.
+def as_begun(run_dir: pathlib.Path, model_run: str) -> str:
+  """The `model_run` that a run was started with, in whatever order; else this one."""
+  if not (run_dir / "config.json").exists():
+    return model_run
+  return runs.read_config(run_dir).get("model_run", "")
 
-  Args:
-    folders: all that were given.
-    found: what `find` has made of them.
-    configs: of the runs.
 
-  Raises:
-    ValueError: which folder, by name.
-  """
-  wanted = {key(config) for config in configs if config.model is not None}
-  used = {path for each in found for name, path in each.items() if name in wanted}
-  for path in folders:
-    if str(pathlib.Path(path).absolute()) not in used:
-      raise ValueError(
-        f"fits: {path}: no system on these datasets has its model and fit; see "
-        "config.json there"
-      )
+def _key(values: dict[str, Any]) -> str:
+  return json.dumps([values.get("model"), values.get("fit")])

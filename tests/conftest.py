@@ -7,7 +7,8 @@ import pathlib
 # this for the size of its thread pool, before JAX starts.
 os.environ.setdefault("NPROC", "16")
 # Compiling takes most of the time of tests, whose programs run once and are small.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+_FLAGS = os.environ.get("XLA_FLAGS", "")  # of two that differ, the last one counts
+os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {_FLAGS}"
 # For the binaries that tests start as processes, too.
 _CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))

@@ -58,20 +58,6 @@ def test_systems_share_their_world_model(tmp_path):
   assert more.stderr.count("is finished; nothing is trained again") == 3
 
 
-def test_a_fit_that_nobody_needs_is_refused(tmp_path):
-  for name in ("mamujoco/hopper-3x1/medium-replay", "elsewhere"):
-    config = json.dumps({"dataset": name, "model": {}, "fit": {}})
-    name = name.replace("/", "-")
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "config.json").write_text(config)
-    done = _compare(tmp_path, "--presets=bc,logo", f"--fits={tmp_path / name}")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: fits: {tmp_path / name}: no system on these")
-  done = _compare(tmp_path, "--presets=bc", f"--fits={tmp_path / 'nowhere'}")
-  assert "nowhere holds no config.json" in done.stderr
-  assert not (tmp_path / "runs").exists()
-
-
 def test_mistakes_are_one_line_and_train_nothing(tmp_path):
   done = _compare(tmp_path, "--presets=bc,nothing")
   assert done.returncode == 1

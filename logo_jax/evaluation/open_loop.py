@@ -280,7 +280,7 @@ def squared_error(
   Args:
     x: vectors.
     y: others.
-    m: of the features [F].
+    m: of the features [F]; those of agents with padding count its zeros, too.
     mask: bool [*any, F], False where a vector is padding.
   """
   counted = jnp.broadcast_to(m.varies & mask, x.shape[1:])

@@ -56,6 +56,21 @@ def _mean_reward() -> WorldModel:
   return _model(loss, error, lambda key: 0.3 + 0.1 * jax.random.normal(key))
 
 
+def _members() -> WorldModel:
+  """Two of them, each with an optimizer and a best of its own."""
+
+  def error(p, t, weight, key):
+    axes = tuple(range(1, 1 + t.reward.ndim))
+    p = p.reshape(2, *[1] * t.reward.ndim)
+    return jnp.mean(weight * (p - t.reward) ** 2, axes)
+
+  def loss(p, t, weight, key):
+    return error(p, t, weight, key).sum(), {"model/length": jnp.float32(t.reward.ndim)}
+
+  model = _model(loss, error, lambda key: 0.3 + 0.1 * jax.random.normal(key, 2))
+  return model._replace(error_shape=(2,))
+
+
 def _fit(model, stored, path, fit, asked=10_000, **changes):
   """The best parameters and the rows logged; None if it was stopped.
 
@@ -120,18 +135,19 @@ def _steps(rows):
   return [row["step"] for row in rows]
 
 
-def test_an_interrupted_fit_equals_the_whole_one(stored, tmp_path):
+@pytest.mark.parametrize("model", [_mean_reward(), _members()], ids=["one", "members"])
+def test_an_interrupted_fit_equals_the_whole_one(stored, tmp_path, model):
   """Stopped in the second phase, and at the end of the first, which stopped early."""
-  whole = _fit(_mean_reward(), stored, tmp_path / "whole", FIT)
+  whole = _fit(model, stored, tmp_path / "whole", FIT)
   steps = _steps(whole[1])
   first = sum(step <= 200 for step in steps)
   assert first < 20 and len(steps) >= first + 2  # early, and two more evaluations
   # It is asked once more between the phases.
   for asked, done in ((first, first), (first + 2, first + 1)):
     path = tmp_path / str(done)
-    stopped, rows = _fit(_mean_reward(), stored, path, FIT, asked)
+    stopped, rows = _fit(model, stored, path, FIT, asked)
     assert stopped is None and len(rows) == done
-    resumed = _fit(_mean_reward(), stored, path, FIT)
+    resumed = _fit(model, stored, path, FIT)
     jax.tree.map(np.testing.assert_array_equal, resumed[0], whole[0])
     assert resumed[1] == whole[1]
 
