@@ -22,7 +22,7 @@ from logo_jax.training import optimizers
 from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.types import Dataset, Metrics, Params, Rows, Transition, WorldModel
 
-_SELECT_BATCHES = 16  # of the fit's batch size, from the selection split
+_SELECT_BATCHES = 64  # of the fit's batch size, from the selection split
 
 
 class FitState(NamedTuple):

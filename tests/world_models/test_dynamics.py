@@ -122,6 +122,13 @@ def test_what_is_beyond_the_end_counts_for_nothing(beyond):
   np.testing.assert_allclose(error, 3 + END, rtol=1e-6)
 
 
+def test_a_victory_that_was_not_seen_does_not_outweigh_thousands_of_states():
+  """A reward of 20 where none is said: log(1 + 400) = 6 in one of two, not 400."""
+  t = _transitions([0.0, 0.0], [0.0, 0.0])._replace(reward=jnp.array([20.0, 0.0]))
+  error = MODEL.validate(W, t, jnp.ones(2), KEY)
+  np.testing.assert_allclose(error, np.log(401) / 2 + END, rtol=1e-6)
+
+
 def test_ends_count_by_their_class():
   t = _transitions([0.0, 0.0], [0.0, 0.0], discount=[0.0, 1.0])
   _, metrics = MODEL.loss(W, t, jnp.ones(2), KEY)

@@ -160,7 +160,8 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   logit = nets.termination(params, state, now)  # nothing ends here
   error = seen((z_next - mean) ** 2)
   error += np.mean((z_state - state.values[..., 0, :]) ** 2)
-  error += np.mean((z_reward - reward) ** 2) + np.mean(np.log1p(np.exp(logit)))
+  error += np.mean(np.log1p((z_reward - reward) ** 2))
+  error += np.mean(np.log1p(np.exp(logit)))
   got = model.validate(params, t, jnp.ones(24), jax.random.key(1))
   np.testing.assert_allclose(got, error, rtol=1e-4)
 

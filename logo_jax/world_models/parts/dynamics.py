@@ -189,7 +189,9 @@ class _Model:
     """Squared errors and cross entropies of what rollouts read, summed.
 
     The training loss would not do: a beta-NLL is no proper score, and auxiliary paths
-    do not enter a rollout.
+    do not enter a rollout. Of the reward's squared error e it takes log(1 + e), which
+    grows as a cross entropy does: a victory seen a step too early would else outweigh
+    thousands of states.
     """
     del key
 
@@ -197,7 +199,7 @@ class _Model:
       said = self._dynamics.step(params, now)
       error = self._frame.obs.error(said.obs, after.obs)
       error += self._frame.state.error(said.state, after.state)
-      error += (said.reward - after.reward) ** 2
+      error += jnp.log1p((said.reward - after.reward) ** 2)
       return said, sum(self._frame.head_losses(said, after).values(), start=error)
 
     return jnp.mean(weight * self._over_window(one, t, weight))
