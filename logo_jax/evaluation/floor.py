@@ -94,7 +94,7 @@ def measure(
   horizons: Sequence[int],
   effort: Effort = _EFFORT,
   seed: int = 0,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Any]:
   """Plays, re-simulates and gives the least expected squared error.
 
   Like a model's error it counts windows whose recorded play goes so far. Among the
@@ -110,8 +110,8 @@ def measure(
     seed: of all chances.
 
   Returns:
-    `state_mse`, `state_rmse`, `obs_mse` and `obs_rmse` by horizon; those that no window
-    reaches are left out.
+    `state_mse`, `state_rmse`, `obs_mse` and `obs_rmse` by horizon, of which those that
+    no window reaches are left out; and `reward_r2`, the largest there can be.
   """
   k_play, k_repeat = jax.random.split(jax.random.key(seed))
   played = jax.jit(lambda key: _play(env, act, effort.episodes, key))(k_play)
@@ -126,8 +126,9 @@ def measure(
       env, statistics, (played, time, episode), max(horizons), effort.repeats, key
     )
 
-  variances, counts = jax.device_get(jax.jit(spread)(played, k_repeat))
-  found: dict[str, dict[str, float]] = {}
+  variances, counts, reward = jax.device_get(jax.jit(spread)(played, k_repeat))
+  by_chance, total = reward[0].var(1, ddof=1).mean(), reward[0].var()
+  found: dict[str, Any] = {"reward_r2": float(1 - by_chance / max(total, 1e-12))}
   for kind, variance in variances.items():
     mse = {}
     for h in horizons:
@@ -139,11 +140,11 @@ def measure(
   return found
 
 
-def zero(horizons: Sequence[int]) -> dict[str, dict[str, float]]:
+def zero(horizons: Sequence[int]) -> dict[str, Any]:
   """The floor of an environment without chance, in the form of `measure`."""
   nothing = {str(h): 0.0 for h in horizons}
   names = [f"{kind}_{unit}" for kind in ("state", "obs") for unit in ("mse", "rmse")]
-  return {name: dict(nothing) for name in names}
+  return {"reward_r2": 1.0} | {name: dict(nothing) for name in names}
 
 
 def _play(env: Environment, act: Act, num_episodes: int, key: jax.Array) -> Played:
@@ -169,8 +170,8 @@ def _repeat(
   steps: int,
   repeats: int,
   key: jax.Array,
-) -> tuple[dict[str, jax.Array], jax.Array]:
-  """Variances [H, W] among the repeats of windows, and how many repeats they count."""
+) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
+  """Variances [H, W] among the repeats of windows, how many they count, and rewards."""
   played, time, episode = where
   reached = jax.tree.map(lambda x: x[time, episode], played.env_state)
   shape = (len(time), repeats)
@@ -188,7 +189,7 @@ def _repeat(
       "state": _variance(after.state, going, statistics.state),
       "obs": _variance(after.obs, going, statistics.obs),
     }
-    return (env_state, going & ~after.last), (variances, going.sum(1))
+    return (env_state, going & ~after.last), (variances, going.sum(1), after.reward)
 
   carry = (several, jnp.ones(shape, bool))
   return jax.lax.scan(step, carry, jnp.arange(steps))[1]

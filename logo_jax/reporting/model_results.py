@@ -50,7 +50,7 @@ def report(results: Mapping[str, Any]) -> str:
   """
   models = results["models"]
   parts = [(title, error_rows(results, key), 4) for title, key in _ERRORS.items()] + [
-    ("One step", [_heads(name, model) for name, model in models.items()], 4),
+    ("One step", _head_rows(results), 4),
     ("Uncertainty", [row for item in models.items() for row in _trust(*item)], 2),
   ]
   return "\n\n".join(
@@ -88,6 +88,14 @@ def curves(results: Mapping[str, Any], key: str) -> dict[str, Curve]:
     mean, ci = ([value[k] for value in model[key].values()] for k in ("mean", "ci95"))
     found[name] = (steps, mean, ci)
   return found
+
+
+def _head_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+  rows = [_heads(name, model) for name, model in results["models"].items()]
+  if "reward_r2" in results["floor"]:
+    best = {"model": "floor", "reward R²": results["floor"]["reward_r2"]}
+    rows.append(dict.fromkeys(rows[0]) | best)
+  return rows
 
 
 def _heads(name: str, model: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from tests import toys
 STEPS, PUSH = 8, 3.0
 
 
-def _walk(end_chance=0.0) -> Environment:
+def _walk(end_chance=0.0, coin=1.0) -> Environment:
   """x grows by the action and a coin, -1 or 1; the second feature counts the steps.
 
-  With `end_chance` an episode ends after each step, and then x jumps far away.
+  The reward is x. With `end_chance` an episode ends after each step, and then x jumps
+  far away.
   """
   spec = EnvSpec("toy/walk", 1, 1, 2, "discrete", 2, STEPS)
 
@@ -27,7 +28,7 @@ def _walk(end_chance=0.0) -> Environment:
       obs=x[None, None],
       state=jnp.stack([x, count.astype(jnp.float32)]),
       legal=jnp.ones((1, 2), bool),
-      reward=jnp.float32(0),
+      reward=x,
       discount=1.0 - ended,
       last=ended | (count >= STEPS),
       won=jnp.zeros((), bool),
@@ -41,7 +42,7 @@ def _walk(end_chance=0.0) -> Environment:
     k_coin, k_end = jax.random.split(key)
     x, count = state
     ended = jax.random.uniform(k_end) < end_chance
-    x = x + PUSH * action[0] + jax.random.rademacher(k_coin, (), jnp.float32)
+    x = x + PUSH * action[0] + coin * jax.random.rademacher(k_coin, (), jnp.float32)
     state = x + 100 * ended, count + 1
     return state, show(state, ended)
 
@@ -70,6 +71,10 @@ def test_variance_grows_with_the_coins():
     np.testing.assert_allclose(found["obs_mse"][str(h)], h / 4, rtol=0.05)
     rmse = found["state_mse"][str(h)] ** 0.5
     assert found["state_rmse"][str(h)] == rmse
+  # The reward is x: a coin's variance of 1 beside that of all that is reached.
+  assert 0.5 < found["reward_r2"] < 1
+  still = floor.measure(_walk(coin=0.0), _act, _statistics(), (1,), effort)
+  assert still["reward_r2"] == 1
 
 
 def test_repeats_that_end_early_do_not_count():
@@ -99,6 +104,7 @@ def test_datasets_whose_environment_has_no_chance_or_is_not_known(monkeypatch):
     monkeypatch.setattr(floor.source, "environment", lambda card, of, a=answer: a)
     assert floor.of_dataset(loaded, (1, 5)) == expected  # type: ignore
   found = floor.zero((1, 5))
+  assert found.pop("reward_r2") == 1.0
   assert found["state_mse"] == {"1": 0.0, "5": 0.0} and set(found) == {
     f"{kind}_{unit}" for kind in ("state", "obs") for unit in ("mse", "rmse")
   }
