@@ -101,8 +101,10 @@ class _FitStep:
     batch_size: int,
     length: int,
   ):
-    schedule = optax.cosine_decay_schedule(config.learning_rate, config.updates)
-    self._optimizer = optimizers.adam(schedule, axis_name)
+    # By the fit's own count of steps: an optimizer's stands still where a phase stops
+    # early.
+    self._rate = optax.cosine_decay_schedule(config.learning_rate, config.updates)
+    self._optimizer = optimizers.adam(1.0, axis_name)
     for _ in model.error_shape:  # members are clipped as if alone
       self._optimizer = optimizers.of_each(self._optimizer)
     self._model = model
@@ -192,6 +194,7 @@ class _FitStep:
       state.params, batch, weight, k_loss
     )
     updates, opt_state = self._optimizer.update(grads, state.opt_state, state.params)
+    updates = optax.tree.scale(self._rate(state.step), updates)
     params = optax.apply_updates(state.params, updates)
     new = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
     return new, metrics

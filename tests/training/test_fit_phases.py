@@ -107,11 +107,11 @@ def test_phases_end_where_they_must(updates, unrolled, wanted):
 
 
 def test_each_phase_has_its_own_patience(stored, tmp_path):
-  """One parameter that Adam moves by 0.1 a step, up at first, in windows down.
+  """One parameter that Adam moves by 0.1 a step, up at first, in windows down by half.
 
   The best of 1, 2, 3 and 4 is 2 and two evaluations later the first phase is over. The
-  second one begins with the momentum of the first, so that it is at 4.2 and 3.6 when
-  its two are over.
+  second one begins with the momentum of the first, so that it is at 4.1 and 3.8 when
+  its two are over; its rate is that of the middle of all steps.
   """
   model = _model(
     lambda p, t, weight, key: (-p if weight.ndim == 1 else p, {"model/x": p}),
@@ -125,7 +125,7 @@ def test_each_phase_has_its_own_patience(stored, tmp_path):
   assert [row["step"] for row in rows] == [10, 20, 30, 40, 500_010, 500_020]
   errors = [row["model/selection_error"] for row in rows]
   np.testing.assert_allclose(errors[:4], [0.36, 0.16, 1.96, 5.76], rtol=5e-3)
-  np.testing.assert_allclose(errors[4:], [2.57**2, 1.98**2], rtol=0.02)
+  np.testing.assert_allclose(errors[4:], [2.49**2, 2.19**2], rtol=0.02)
 
 
 def _steps(rows):
