@@ -51,4 +51,4 @@ def as_begun(run_dir: pathlib.Path, model_run: str) -> str:
 
 
 def _key(values: dict[str, Any]) -> str:
-  return json.dumps([values.get("model"), values.get("fit")])
+  return json.dumps([values.get(name) for name in ("model", "fit", "data_parallel")])

@@ -113,7 +113,7 @@ def measure(
     `state_mse`, `state_rmse`, `obs_mse` and `obs_rmse` by horizon, of which those that
     no window reaches are left out; and `reward_r2`, the largest there can be.
   """
-  k_play, k_repeat = jax.random.split(jax.random.key(seed))
+  k_play, k_repeat, k_reward = jax.random.split(jax.random.key(seed), 3)
   played = jax.jit(lambda key: _play(env, act, effort.episodes, key))(k_play)
   over = np.asarray(played.last)
   left = np.cumsum(~over[::-1], 0)[::-1].astype(np.int32)  # steps to the end
@@ -126,9 +126,9 @@ def measure(
       env, statistics, (played, time, episode), max(horizons), effort.repeats, key
     )
 
-  variances, counts, reward = jax.device_get(jax.jit(spread)(played, k_repeat))
-  by_chance, total = reward[0].var(1, ddof=1).mean(), reward[0].var()
-  found: dict[str, Any] = {"reward_r2": float(1 - by_chance / max(total, 1e-12))}
+  variances, counts = jax.device_get(jax.jit(spread)(played, k_repeat))
+  rewards = jax.jit(lambda *args: _rewards(env, *args, effort.repeats))
+  found: dict[str, Any] = {"reward_r2": _share_known(rewards(played, k_reward)[~over])}
   for kind, variance in variances.items():
     mse = {}
     for h in horizons:
@@ -170,8 +170,8 @@ def _repeat(
   steps: int,
   repeats: int,
   key: jax.Array,
-) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
-  """Variances [H, W] among the repeats of windows, how many they count, and rewards."""
+) -> tuple[dict[str, jax.Array], jax.Array]:
+  """Variances [H, W] among the repeats of windows, and how many repeats they count."""
   played, time, episode = where
   reached = jax.tree.map(lambda x: x[time, episode], played.env_state)
   shape = (len(time), repeats)
@@ -189,10 +189,31 @@ def _repeat(
       "state": _variance(after.state, going, statistics.state),
       "obs": _variance(after.obs, going, statistics.obs),
     }
-    return (env_state, going & ~after.last), (variances, going.sum(1), after.reward)
+    return (env_state, going & ~after.last), (variances, going.sum(1))
 
   carry = (several, jnp.ones(shape, bool))
   return jax.lax.scan(step, carry, jnp.arange(steps))[1]
+
+
+def _rewards(
+  env: Environment, played: Played, key: jax.Array, repeats: int
+) -> jax.Array:
+  """Of all steps that were played, as few may have one, repeated: [T, E, K]."""
+
+  def at(now: tuple[Any, jax.Array, jax.Array]) -> jax.Array:
+    env_state, action, time = now
+    keys = jax.random.split(jax.random.fold_in(key, time), (len(action), repeats))
+    several = jax.vmap(env.step, (None, None, 0))
+    return jax.vmap(several)(env_state, action, keys)[1].reward
+
+  time = jnp.arange(played.last.shape[0])
+  return jax.lax.map(at, (played.env_state, played.action, time))
+
+
+def _share_known(x: Any) -> float:
+  """What is not by chance of the variance of [W, K], K repeats of each."""
+  x = np.asarray(x, np.float64)
+  return float(1 - x.var(1, ddof=1).mean() / max(x.var(), 1e-12))
 
 
 def _variance(x: jax.Array, counted: jax.Array, m: Moments) -> jax.Array:

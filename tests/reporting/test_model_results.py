@@ -56,6 +56,9 @@ def test_tables():
   no_chance = model_results.report(_results({"state_mse": {"1": 0.0, "5": 0.0}}))
   assert "0 (deterministic)" in no_chance
   assert "floor" not in model_results.report(_results({}))
+  known = model_results.report(_results({"reward_r2": 0.875}))
+  floor = [line.split() for line in known.splitlines() if "| floor" in line]
+  assert floor == ["| floor | 0.8750 | – | – | – | – | – | – | – |".split()]
 
 
 def test_runs_of_models_without_states():

@@ -189,9 +189,9 @@ class _Model:
     """Squared errors and cross entropies of what rollouts read, summed.
 
     The training loss would not do: a beta-NLL is no proper score, and auxiliary paths
-    do not enter a rollout. Of the reward's squared error e it takes log(1 + e), which
-    grows as a cross entropy does: a victory seen a step too early would else outweigh
-    thousands of states.
+    do not enter a rollout. Of the reward's squared error e it takes log(1 + e): a
+    victory seen a step too early would else outweigh thousands of states. That is no
+    proper score either, where large rewards come by chance.
     """
     del key
 
