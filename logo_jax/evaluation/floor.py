@@ -127,7 +127,7 @@ def measure(
     )
 
   variances, counts = jax.device_get(jax.jit(spread)(played, k_repeat))
-  rewards = jax.jit(lambda *args: _rewards(env, *args, effort.repeats))
+  rewards = jax.jit(lambda played, key: _rewards(env, played, key, effort.repeats))
   found: dict[str, Any] = {"reward_r2": _share_known(rewards(played, k_reward)[~over])}
   for kind, variance in variances.items():
     mse = {}
