@@ -58,8 +58,10 @@ def main(argv: list[str]) -> None:
   del argv
   systems = entries.systems(_PRESETS.value)
   _check_flags(systems)
-  configs = [_config(system, "", {}) for system in systems.values()]
-  models = fits.find(_FITS.value, _DATASETS.value, configs)
+  for label, values in systems.items():
+    fit = model_study.budget(values.fit, _FIT_UPDATES.value, 0)
+    systems[label] = dataclasses.replace(values, fit=fit)
+  models = fits.find(_FITS.value, _DATASETS.value, systems.values())
   for name in _DATASETS.value:
     for label, preset in systems.items():
       experiment.check(_config(preset, name, models[name]), _folder(name) / label)
@@ -67,13 +69,12 @@ def main(argv: list[str]) -> None:
     folder, finished = _folder(name), {}
     for label, preset in systems.items():
       say(f"{label} on {name}")
-      chosen = _config(preset, name, models[name])
-      outcome = experiment.run(chosen, folder / label)
+      outcome = experiment.run(_config(preset, name, models[name]), folder / label)
       if outcome is None:
         return
       finished[label] = outcome
-      if chosen.model is not None:
-        models[name][fits.key(chosen)] = str((folder / label).absolute())
+      if preset.model is not None:
+        models[name][fits.key(preset)] = str((folder / label).absolute())
       _report(name, folder, finished)
     print(f"{name}\n{tables.text_table(_rows(finished))}")
     print(f"everything is in {folder}/")
@@ -98,8 +99,7 @@ def _config(
   values: config.ExperimentConfig, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
   interval = _UPDATES.value // 2
-  fit = model_study.budget(values.fit, _FIT_UPDATES.value, 0)
-  model_run = models.get(fits.key(dataclasses.replace(values, fit=fit)), "")
+  model_run = models.get(fits.key(values), "")
   return dataclasses.replace(
     values,
     dataset=dataset,
@@ -108,7 +108,6 @@ def _config(
     num_seeds=_SEEDS.value,
     total_updates=_UPDATES.value,
     model_run=fits.as_begun(_folder(dataset) / values.preset, model_run),
-    fit=fit,
     evaluation=dataclasses.replace(
       values.evaluation,
       interval=interval,

@@ -82,22 +82,13 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     FileExistsError: another process works on the folder.
     OSError: the folder cannot be written.
   """
-  check_config(config)
-  _check_model_run(config.model_run, config_lib.to_dict(config), run_dir)
-  RunFolder.check(run_dir, config_lib.to_dict(config))
-
-
-def check_config(config: ExperimentConfig) -> None:
-  """Refuses what a configuration alone shows to be wrong.
-
-  Raises:
-    ValueError: a field, by name.
-  """
   compose.check_budget(config)
   spec = source.spec(config.dataset)
   if spec is not None:
     compose.check_components(config, spec)
     compose.check_batch_sizes(config, config.num_transitions)
+  _check_model_run(config.model_run, config_lib.to_dict(config), run_dir)
+  RunFolder.check(run_dir, config_lib.to_dict(config))
 
 
 def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:

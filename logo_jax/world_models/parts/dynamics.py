@@ -112,8 +112,11 @@ class Frame(NamedTuple):
       mean=said.mean,
       std=said.std,
     )
-    obs, state = self.obs.bound(said.obs), self.state.bound(said.state)
-    return Latent(obs, state, latent.depth + 1.0), prediction
+    return Latent(*self.bound(said), latent.depth + 1.0), prediction
+
+  def bound(self, said: Said) -> tuple[Tokens, Tokens]:
+    """Observations and state from which rollouts, and windows, go on."""
+    return self.obs.bound(said.obs), self.state.bound(said.state)
 
   def _legal(self, said: Said) -> jax.Array:
     if self.spec.action_kind == "continuous":
@@ -217,9 +220,7 @@ class _Model:
       said, out = one(before._replace(action=now.action), after)
       # Held fixed: with a gradient from later steps, what is said of the first one
       # hedges against them, and its error grows.
-      frame = self._frame
-      obs, state = frame.obs.bound(said.obs), frame.state.bound(said.state)
-      obs, state = jax.lax.stop_gradient((obs, state))
+      obs, state = jax.lax.stop_gradient(self._frame.bound(said))
       return Now(obs, state, now.action, before.depth + 1.0), out
 
     _, outs = jax.lax.scan(step, first, by_time)
