@@ -3,8 +3,8 @@
 Members are direct models that differ in their initial parameters and in the bootstrap
 sample of the data that each learns from: how often a transition counts for a member is
 drawn from a Poisson distribution of mean 1, the limit of drawing with replacement, with
-the transition's own bits for a seed, so that it is the same each time. Each member
-keeps the parameters of its own smallest selection error.
+the transition's own bits for a seed, so that it is the same each time, and in runs of
+other seeds, too. Each member keeps the parameters of its own smallest selection error.
 
 A rollout goes on from the expectation of a member, drawn anew for each row and step, or
 from the members' mean. Unlike MBPO's it adds no noise, and no member is left out for
