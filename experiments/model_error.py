@@ -117,11 +117,11 @@ def _measure(
     label: registry.make("uncertainty", part, loaded.statistics)
     for label, part in wanted.items()
   }
-  windows = open_loop.take_windows(loaded, _SPLIT.value)
-  found = model_study.measure(fitted, loaded, windows, made)
+  found = model_study.measure(fitted, loaded, _SPLIT.value, made)
   model, params = fitted.imagination.model, fitted.params
   if not model.predicts_state:
     return found, {}
+  windows = open_loop.take_windows(loaded, _SPLIT.value)
   return found, open_loop.predicted_states(model, params, loaded, windows, _DRAWN)
 
 

@@ -13,8 +13,7 @@ from logo_jax import entries as entries_lib
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.data.dataset import LoadedDataset
-from logo_jax.evaluation import model_error, open_loop, trust
-from logo_jax.evaluation.open_loop import Windows
+from logo_jax.evaluation import model_error, open_loop, single_step, trust
 from logo_jax.logging import graceful_stop, say
 from logo_jax.registry import Component
 from logo_jax.reporting import runs
@@ -131,7 +130,7 @@ def fit(
 def measure(
   fitted: Fitted,
   loaded: LoadedDataset,
-  windows: Windows,
+  split: str,
   uncertainties: Mapping[str, Uncertainty],
 ) -> dict[str, Any]:
   """All that is measured of a fitted world model.
@@ -139,7 +138,7 @@ def measure(
   Args:
     fitted: the model.
     loaded: the dataset.
-    windows: where to look.
+    split: where to look: "test" or "select".
     uncertainties: by name; those that the model has too few views for, or no states,
       are left out.
 
@@ -156,10 +155,13 @@ def measure(
     if uncertainty.min_views <= model.num_views
     and (model.predicts_state or not uncertainty.reads_state)
   }
+  windows = open_loop.take_windows(loaded, split)
   rolled = open_loop.roll_out(model, params, loaded, windows, horizons, scorers)
+  every = open_loop.take_windows(loaded, split, single_step.MAX_STEPS)
+  single = single_step.predict(model, params, loaded, every)
   leaves = jax.tree.leaves(params)
   size = sum(leaf[0].size for leaf in leaves)
-  return model_error.summarise(rolled, horizons) | {
+  return model_error.summarise(rolled, single, horizons) | {
     "diagnose": model_error.diagnose(model, params, loaded, windows),
     "spearman": trust.rank_correlations(rolled, horizons),
     "auroc": trust.separations(model, params, loaded, windows, scorers),

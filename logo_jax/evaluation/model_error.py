@@ -8,8 +8,9 @@ import numpy as np
 
 from logo_jax.data import stream
 from logo_jax.data.dataset import LoadedDataset, transitions
-from logo_jax.evaluation import open_loop
+from logo_jax.evaluation import open_loop, single_step
 from logo_jax.evaluation.open_loop import Rollouts, Windows
+from logo_jax.evaluation.single_step import SingleSteps
 from logo_jax.types import Metrics, Params, Rows, WorldModel
 
 HORIZONS = (1, 5, 10, 15, 20)
@@ -31,7 +32,9 @@ def model_errors(model: WorldModel, params: Params, loaded: LoadedDataset) -> di
   """
   windows, horizons = open_loop.take_windows(loaded), sorted({1, *HORIZONS})
   rolled = open_loop.roll_out(model, params, loaded, windows, horizons)
-  errors, moved = summarise(rolled, horizons), persistence(rolled, horizons)
+  every = open_loop.take_windows(loaded, most=single_step.MAX_STEPS)
+  single = single_step.predict(model, params, loaded, every)
+  errors, moved = summarise(rolled, single, horizons), persistence(rolled, horizons)
 
   def after(steps: str) -> dict[str, Any]:
     return {f"{kind}_rmse": errors[f"{kind}_rmse"][steps] for kind in _KINDS} | {
@@ -46,22 +49,24 @@ def model_errors(model: WorldModel, params: Params, loaded: LoadedDataset) -> di
   return _means(result)
 
 
-def summarise(rolled: Rollouts, horizons: Sequence[int]) -> dict[str, Any]:
+def summarise(
+  rolled: Rollouts, single: SingleSteps, horizons: Sequence[int]
+) -> dict[str, Any]:
   """Figures of each seed: arrays [S], those of horizons in dicts by their number.
 
   Horizons that no episode lasts are left out. A figure that these data do not have,
   like the recall of terminations where none ended, is NaN.
   """
   errors = (rolled.state_error, rolled.obs_error)
-  squared = np.square(rolled.true_reward - rolled.reward, dtype=np.float64).mean(-1)
-  variance = np.var(rolled.true_reward, dtype=np.float64)
+  squared = np.square(single.true_reward - single.reward, dtype=np.float64).mean(-1)
+  variance = np.var(single.true_reward, dtype=np.float64)
   return _in_both_units(errors, rolled.left, horizons) | {
     "reward_r2": 1 - squared / max(variance, 1e-12),
     "reward_rmse": np.sqrt(squared),  # environment's units
-    "termination_recall": _share(rolled.said_ended, rolled.ended),
-    "termination_false_alarms": _share(rolled.said_ended, ~rolled.ended),
-    "legal_accuracy": rolled.legal_right.mean((1, 2, 3)),
-    "legal_attack_accuracy": _share(rolled.legal_right, rolled.contingent),
+    "termination_recall": _share(single.said_ended, single.ended),
+    "termination_false_alarms": _share(single.said_ended, ~single.ended),
+    "legal_accuracy": single.legal_right.mean((1, 2, 3)),
+    "legal_attack_accuracy": _share(single.legal_right, single.contingent),
   }
 
 

@@ -53,12 +53,6 @@ class Rollouts(NamedTuple):
   obs_error: np.ndarray  # [S, H, W]
   state_moved: np.ndarray  # [H, W], the error of persistence
   obs_moved: np.ndarray  # [H, W]
-  reward: np.ndarray  # [S, W], of the first step
-  true_reward: np.ndarray  # [W]
-  said_ended: np.ndarray  # bool [S, W], of the first step
-  ended: np.ndarray  # bool [W]
-  legal_right: np.ndarray  # bool [S, W, N, A], of the first step
-  contingent: np.ndarray  # bool [W, N, A], see `contingent_actions`
   scores: dict[str, np.ndarray]  # [S, H, W], raw, of each step alone
 
 
@@ -185,12 +179,6 @@ def roll_out(
         "obs_error": squared_error(p.obs, true.next_obs, statistics.obs, mask),
         "state_moved": squared_error(first.state, true.next_state, statistics.state),
         "obs_moved": squared_error(first.obs, true.next_obs, statistics.obs, mask),
-        "reward": p.reward,
-        "true_reward": true.reward,
-        "said_ended": p.discount < 0.5,
-        "ended": true.discount == 0,
-        "legal_right": p.legal == true.next_legal,
-        "contingent": true.next_legal,
         "scores": score(scorers, both[1], t, p),
       }
 
@@ -198,18 +186,11 @@ def roll_out(
 
   both = (params, {name: s.params for name, s in scorers.items()})
   found = in_chunks(one_seed, both, loaded, windows, steps)
-  for name in _FIRST_STEP:
-    found[name] = found[name][:, 0]
-  for name in _OF_THE_DATA:
-    found[name] = found[name][0]
-  found["contingent"] = contingent_actions(found["contingent"])
+  for name in ("state_moved", "obs_moved"):
+    found[name] = found[name][0]  # the same for all seeds
   if not model.predicts_state:
     found["state_error"] = np.full_like(found["state_error"], np.nan)
   return Rollouts(left=windows.left, **found)
-
-
-_FIRST_STEP = "reward true_reward said_ended ended legal_right contingent".split()
-_OF_THE_DATA = "state_moved obs_moved true_reward ended contingent".split()
 
 
 def score(
@@ -220,25 +201,6 @@ def score(
     name: scorer.uncertainty.score(params[name], t, p)
     for name, scorer in scorers.items()
   }
-
-
-def contingent_actions(legal: np.ndarray) -> np.ndarray:
-  """Which entries of masks of legal actions say something.
-
-  An agent's action is contingent where it is allowed at some times and forbidden at
-  others, though the agent may do something: attacks whose target may be out of range.
-  What is always allowed does not count, nor do masks that leave an agent no choice (of
-  the dead, in battles).
-
-  Args:
-    legal: bool [W, N, A].
-
-  Returns:
-    bool [W, N, A].
-  """
-  choice = legal.sum(-1, keepdims=True) > 1
-  sometimes, always = (legal & choice).any(0), (legal | ~choice).all(0)
-  return choice & sometimes & ~always
 
 
 def predicted_states(

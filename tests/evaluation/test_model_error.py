@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from logo_jax.data import dataset
-from logo_jax.evaluation import model_error, open_loop
+from logo_jax.evaluation import model_error, open_loop, single_step
 from logo_jax.ops.standardise import Moments
 from logo_jax.types import EnvSpec, Prediction, Rows, WorldModel
 from tests import toys
@@ -99,7 +99,8 @@ def test_errors_are_those_that_were_put_in(loaded):
   model, params = _model(), jnp.array([0.0, 0.5])
   windows = open_loop.take_windows(loaded)
   rolled = open_loop.roll_out(model, params, loaded, windows, (1, 3, 9))
-  errors = model_error.summarise(rolled, (1, 3, 9))
+  single = single_step.predict(model, params, loaded, windows)
+  errors = model_error.summarise(rolled, single, (1, 3, 9))
   # Times 0 to 5 have a variance of 35/12; after h steps the first of the two features
   # that vary is h / 2 off with the second seed. The constant third does not count.
   variance = 35 / 12
@@ -130,6 +131,14 @@ def test_one_model_for_runs_and_experiments(loaded):
   np.testing.assert_allclose(result["state_rmse"], one_step, rtol=1e-5)
   assert set(result["open_loop"]) == {"1", "5"}
   np.testing.assert_allclose(result["open_loop"]["5"]["obs_rmse"], 5 * one_step, 1e-5)
+
+
+def test_single_steps_have_windows_of_their_own(loaded, monkeypatch):
+  monkeypatch.setattr(single_step, "MAX_STEPS", 1)
+  result = model_error.model_errors(_model(), jnp.array([0.0]), loaded)
+  # After the first step the second action is forbidden, and was said to be allowed.
+  np.testing.assert_allclose(result["legal_accuracy"], 2 / 3)
+  assert set(result["open_loop"]) == {"1", "5"}
 
 
 def test_rows_on_the_host_give_the_same(loaded):
@@ -181,7 +190,7 @@ def test_only_what_may_differ_is_contingent():
     ],
     bool,
   )
-  found = open_loop.contingent_actions(legal)
+  found = single_step.contingent_actions(legal)
   # The first agent's last action is always allowed where there is a choice; the second
   # agent has a choice twice, and then the same one.
   expected = np.zeros_like(legal)
