@@ -46,6 +46,7 @@ import numpy as np
 
 from logo_jax import cli, files, outcomes, presets, registry
 from logo_jax.data import collect, dataset, source
+from logo_jax.evaluation import open_loop
 from logo_jax.reporting import tables
 from logo_jax.types import Uncertainty, WorldModel
 
@@ -140,7 +141,8 @@ def draw(
     ValueError: no held-out episode has `horizon` steps.
   """
   rng = np.random.default_rng(0)
-  first = dataset.window_starts(loaded.test_episodes, horizon)
+  windows = open_loop.take_windows(loaded, most=loaded.num_transitions)
+  first = windows.start[windows.left >= horizon]
   if not len(first):
     raise ValueError(
       f"horizon: no held-out episode has {horizon} steps; take fewer, or more "

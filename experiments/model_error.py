@@ -44,11 +44,13 @@ _BATCH = flags.DEFINE_integer("batch_size", 0, "Of a fit; 0: the preset's.", 0)
 _SPLIT = flags.DEFINE_enum(
   "split", "test", ["select", "test"], "Choose designs on one, report on the other."
 )
+_HELD_OUT = flags.DEFINE_string(
+  "held_out", "", "Measured on all of this dataset, name or path, instead of a split."
+)
 _FLOOR = flags.DEFINE_bool("floor", False, "Measure what chance alone does, too.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _TRANSITIONS = flags.DEFINE_integer("num_transitions", 100_000, "If data are made.", 1)
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/error", "Where results go.")
-
 
 _DRAWN = (1, 10)  # horizons of the figure's states
 
@@ -61,13 +63,14 @@ def main(argv: list[str]) -> None:
   for label, config in models.items():
     experiment.check(config, folder / label)
   loaded = experiment.load_dataset(next(iter(models.values())))
-  results, states = _about(loaded) | {"models": {}}, {}
+  measured = model_study.held_out(loaded, _HELD_OUT.value, _DATA_DIR.value)
+  results, states = _about(loaded, measured) | {"models": {}}, {}
   for label, config in models.items():
     say(f"{label} on {_DATASET.value}")
     fitted = model_study.fit(config, loaded, folder / label)
     if fitted is None:
       return
-    found, states[label] = _measure(config, fitted, loaded)
+    found, states[label] = _measure(config, fitted, loaded, measured)
     results["persistence"] = found.pop("persistence")
     results["models"][label] = model_results.over_seeds(found)
     files.write_json(folder / "results.json", results)
@@ -86,17 +89,18 @@ def _budget(config: ExperimentConfig) -> ExperimentConfig:
   )
 
 
-def _about(loaded: LoadedDataset) -> dict[str, Any]:
+def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
   """What is measured on what, and the floor."""
   found = {}
   if _FLOOR.value:
-    found, why = floor.of_dataset(loaded, HORIZONS)
+    found, why = floor.of_dataset(measured, HORIZONS)
     if why:
       say(f"the floor is not known: {why}")
   return {
     "dataset": _DATASET.value,
     "dataset_hash": loaded.card["content_hash"],
     "split": _SPLIT.value,
+    "held_out": _HELD_OUT.value,
     "seed": _SEED.value,
     "num_seeds": _SEEDS.value,
     "device": outcomes.device_name(),
@@ -106,7 +110,10 @@ def _about(loaded: LoadedDataset) -> dict[str, Any]:
 
 
 def _measure(
-  config: ExperimentConfig, fitted: Fitted, loaded: LoadedDataset
+  config: ExperimentConfig,
+  fitted: Fitted,
+  loaded: LoadedDataset,
+  measured: LoadedDataset,
 ) -> tuple[dict[str, Any], model_figure.States]:
   """All figures, by seed, and the first seed's states."""
   wanted = model_study.uncertainties(_UNCERTAINTIES.value)
@@ -117,23 +124,22 @@ def _measure(
     label: registry.make("uncertainty", part, loaded.statistics)
     for label, part in wanted.items()
   }
-  found = model_study.measure(fitted, loaded, _SPLIT.value, made)
+  found = model_study.measure(fitted, loaded, measured, _SPLIT.value, made)
   model, params = fitted.imagination.model, fitted.params
   if not model.predicts_state:
     return found, {}
-  windows = open_loop.take_windows(loaded, _SPLIT.value)
-  return found, open_loop.predicted_states(model, params, loaded, windows, _DRAWN)
+  windows = open_loop.take_windows(measured, _SPLIT.value)
+  return found, open_loop.predicted_states(model, params, measured, windows, _DRAWN)
 
 
 def _report(folder: pathlib.Path, results: dict[str, Any], states: dict) -> None:
   report = model_results.report(results)
-  about = f"{_DATASET.value}, {_SPLIT.value} split, {_SEEDS.value} seeds"
+  about = f"{_DATASET.value}, {_HELD_OUT.value or _SPLIT.value}, {_SEEDS.value} seeds"
   files.write_text(folder / "table.md", f"{about}\n\n{report}\n")
   print(report)
   if any(states.values()):
-    references = {"persistence": results["persistence"]["state_mse"]}
-    if results["floor"]:
-      references["floor"] = results["floor"]["state_mse"]
+    known = [name for name in ("persistence", "floor") if results[name]]
+    references = {name: results[name]["state_mse"] for name in known}
     curves = model_results.curves(results, "state_mse")
     path = folder / "model_error.png"
     model_figure.draw(path, states, curves, references, about)

@@ -12,6 +12,7 @@ from logo_jax import config as config_lib
 from logo_jax import entries as entries_lib
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
+from logo_jax.data import dataset, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import model_error, open_loop, single_step, trust
 from logo_jax.logging import graceful_stop, say
@@ -127,9 +128,30 @@ def fit(
   return Fitted(system.imagination, params, seconds.by_phase["fit_model"])
 
 
+def held_out(
+  loaded: LoadedDataset, name: str, data_dir: str | os.PathLike[str]
+) -> LoadedDataset:
+  """The data on which models are measured.
+
+  Args:
+    loaded: the dataset that they are fitted to.
+    name: of another dataset, or its path, all of which is to be held out; "" is the
+      same one, of which a split is.
+    data_dir: where datasets lie that have names.
+
+  Raises:
+    FileNotFoundError: there is no such dataset; none is made.
+    ValueError: it is not of the same game, is the same one, or its files are damaged.
+  """
+  if not name:
+    return loaded
+  return dataset.held_out_from(loaded, dataset.load(source.read(name, data_dir)))
+
+
 def measure(
   fitted: Fitted,
   loaded: LoadedDataset,
+  measured: LoadedDataset,
   split: str,
   uncertainties: Mapping[str, Uncertainty],
 ) -> dict[str, Any]:
@@ -137,8 +159,9 @@ def measure(
 
   Args:
     fitted: the model.
-    loaded: the dataset.
-    split: where to look: "test" or "select".
+    loaded: the dataset that it was fitted to, on which uncertainties are calibrated.
+    measured: what `held_out` gives.
+    split: of `measured`, where to look: "test" or "select".
     uncertainties: by name; those that the model has too few views for, or no states,
       are left out.
 
@@ -155,16 +178,16 @@ def measure(
     if uncertainty.min_views <= model.num_views
     and (model.predicts_state or not uncertainty.reads_state)
   }
-  windows = open_loop.take_windows(loaded, split)
-  rolled = open_loop.roll_out(model, params, loaded, windows, horizons, scorers)
-  every = open_loop.take_windows(loaded, split, single_step.MAX_STEPS)
-  single = single_step.predict(model, params, loaded, every)
+  windows = open_loop.take_windows(measured, split)
+  rolled = open_loop.roll_out(model, params, measured, windows, horizons, scorers)
+  every = open_loop.take_windows(measured, split, single_step.MAX_STEPS)
+  single = single_step.predict(model, params, measured, every)
   leaves = jax.tree.leaves(params)
   size = sum(leaf[0].size for leaf in leaves)
   return model_error.summarise(rolled, single, horizons) | {
-    "diagnose": model_error.diagnose(model, params, loaded, windows),
+    "diagnose": model_error.diagnose(model, params, measured, windows),
     "spearman": trust.rank_correlations(rolled, horizons),
-    "auroc": trust.separations(model, params, loaded, windows, scorers),
+    "auroc": trust.separations(model, params, measured, windows, scorers),
     "parameters": np.full(len(leaves[0]), size),
     "seconds": np.array([fitted.seconds]),
     "persistence": model_error.persistence(rolled, horizons),

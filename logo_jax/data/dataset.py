@@ -34,7 +34,6 @@ class LoadedDataset:
   card: dict
   data: Dataset
   statistics: Statistics
-  test_episodes: Episodes
 
   @property
   def num_transitions(self) -> int:
@@ -73,8 +72,28 @@ def load(
       test=_starts(episodes, test),
     ),
     statistics=statistics,
-    test_episodes=_take(episodes, test),
   )
+
+
+def held_out_from(loaded: LoadedDataset, other: LoadedDataset) -> LoadedDataset:
+  """Another dataset of the same game, all its rows as held-out ones of this dataset.
+
+  Args:
+    loaded: what models were fitted to; its statistics are the units of errors.
+    other: what they are measured on; both its held-out splits become all of it.
+
+  Raises:
+    ValueError: the two are of different games, or one is the other.
+  """
+  if other.spec != loaded.spec:
+    raise ValueError(
+      f"held_out: must be of {loaded.spec.name}, like the data that models are fitted "
+      f"to, got data of {other.spec.name}, or of other shapes"
+    )
+  if other.card["content_hash"] == loaded.card["content_hash"]:
+    raise ValueError("held_out: these are the very data that models are fitted to")
+  everything = other.data._replace(select=other.data.starts, test=other.data.starts)
+  return dataclasses.replace(other, statistics=loaded.statistics, data=everything)
 
 
 def transitions(rows: Rows, index: jax.Array) -> Transition:

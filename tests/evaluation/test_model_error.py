@@ -141,6 +141,19 @@ def test_single_steps_have_windows_of_their_own(loaded, monkeypatch):
   assert set(result["open_loop"]) == {"1", "5"}
 
 
+def test_other_data_of_the_game_are_held_out_as_a_whole(loaded):
+  other = dataclasses.replace(loaded, card={"content_hash": "other"}, statistics=None)  # type: ignore
+  measured = dataset.held_out_from(loaded, other)
+  assert measured.statistics is loaded.statistics
+  windows = open_loop.take_windows(measured)
+  np.testing.assert_array_equal(windows.left, [5, 4, 3, 2, 1] * EPISODES)
+  with pytest.raises(ValueError, match="held_out: .* the very data"):
+    dataset.held_out_from(loaded, loaded)
+  spec = dataclasses.replace(loaded.spec, name="toy/other")
+  with pytest.raises(ValueError, match="held_out: must be of toy/count.*toy/other"):
+    dataset.held_out_from(loaded, dataclasses.replace(other, spec=spec))
+
+
 def test_rows_on_the_host_give_the_same(loaded):
   rows = jax.tree.map(np.asarray, loaded.data.rows)
   on_host = dataclasses.replace(loaded, data=loaded.data._replace(rows=rows))
