@@ -179,8 +179,9 @@ def measure(
     and (model.predicts_state or not uncertainty.reads_state)
   }
   windows = open_loop.take_windows(measured, split)
+  every = open_loop.take_windows(measured, split, measured.num_transitions)
+  say(f"measuring {len(every.start)} steps, and {len(windows.start)} rollouts")
   rolled = open_loop.roll_out(model, params, measured, windows, horizons, scorers)
-  every = open_loop.take_windows(measured, split, single_step.MAX_STEPS)
   single = single_step.predict(model, params, measured, every)
   leaves = jax.tree.leaves(params)
   size = sum(leaf[0].size for leaf in leaves)
