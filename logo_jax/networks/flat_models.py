@@ -48,6 +48,7 @@ class _Heads:
     h, dtype = sizes.hidden_size, sizes.dtype
     self._legal = self._local(MLP((h, spec.action_dim), dtype))
     self._termination = MLP((h, 1), dtype)
+    self._reward = MLP((h, h, 1), dtype)
 
   def _local(self, module: nn.Module) -> PerAgent:
     return per_agent(module, self._spec.num_agents, self._sizes.share_local)
@@ -87,6 +88,17 @@ class _Heads:
     x = self._termination_input(next_state, now)
     return apply(self._termination, params["termination"], x)[..., 0]
 
+  def reward(
+    self, params: Params, next_obs: Tokens, next_state: Tokens, now: Now
+  ) -> jax.Array:
+    """The standardised reward of getting to a state, [*b]."""
+    del next_obs
+    x = self._reward_input(next_state, now)
+    return apply(self._reward, params["reward"], x)[..., 0]
+
+  def _reward_input(self, next_state: Tokens, now: Now) -> jax.Array:
+    return join(next_state.values[..., 0, :], self._joint(now))
+
 
 class DirectNetworks(_Heads):
   """The paths of a direct model."""
@@ -97,7 +109,6 @@ class DirectNetworks(_Heads):
     self._trunk = MLP((h, h), dtype)
     self._to_state = MLP((h, state.output_size), dtype)
     self._to_obs = MLP((h, spec.num_agents * obs.output_size), dtype)
-    self._reward = MLP((h, h, 1), dtype)
 
   def init(self, key: jax.Array) -> Params:
     """Parameters of all networks."""
@@ -126,17 +137,6 @@ class DirectNetworks(_Heads):
     out = apply(self._to_obs, params["obs"], embedding)
     return out.reshape(*now.action.shape[:-1], 1, self._obs.output_size)
 
-  def reward(
-    self, params: Params, next_obs: Tokens, next_state: Tokens, now: Now
-  ) -> jax.Array:
-    """The standardised reward, [*b]."""
-    del next_obs
-    x = self._reward_input(next_state, now)
-    return apply(self._reward, params["reward"], x)[..., 0]
-
-  def _reward_input(self, next_state: Tokens, now: Now) -> jax.Array:
-    return join(next_state.values[..., 0, :], self._joint(now))
-
 
 class LocalToGlobal(_Heads):
   """The paths of Fig. 2 (LOGO, AAMAS 2026): encoders E and decoders R."""
@@ -153,7 +153,6 @@ class LocalToGlobal(_Heads):
     self._encode = MLP((h, h, n * obs.output_size), dtype)  # E_d
     # R_d; its last output is the reward in the literal form, which has no other.
     self._deduce = MLP((h, h, point.output_size + sizes.deduce_from_obs_alone), dtype)
-    self._reward = MLP((h, h, 1), dtype)
     self._auxiliary = MLP((h, h, state.output_size), dtype)  # E_ps
 
   def init(self, key: jax.Array) -> Params:
@@ -169,6 +168,7 @@ class LocalToGlobal(_Heads):
       "auxiliary": self._auxiliary.init(keys[4], self._joint(now)),
     }
     if not self._sizes.deduce_from_obs_alone:
+      x = self._reward_input(now.state, now)
       params["reward"] = self._reward.init(keys[5], x)
     if self._sizes.encodes:
       x = join(now.state.values[0], jnp.zeros(1))
@@ -219,12 +219,11 @@ class LocalToGlobal(_Heads):
   def reward(
     self, params: Params, next_obs: Tokens, next_state: Tokens, now: Now
   ) -> jax.Array:
-    """R_d: the standardised reward [*b] from the joint observation."""
-    del next_state
-    x = self._deduce_input(next_obs, now)
+    """The same; in the literal form R_d says it, from the joint observation."""
     if self._sizes.deduce_from_obs_alone:
+      x = self._deduce_input(next_obs, now)
       return apply(self._deduce, params["deduce"], x)[..., -1]
-    return apply(self._reward, params["reward"], x)[..., 0]
+    return super().reward(params, next_obs, next_state, now)
 
   def state(self, params: Params, embedding: Any, now: Now) -> jax.Array:
     """E_ps: says the next state, [*b, 1, R]."""

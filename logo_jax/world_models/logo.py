@@ -10,12 +10,13 @@ The networks read entities where the environment says how its vectors split into
 (`network="entity"`), or flat vectors. With flat vectors there are two readings:
 `literal` is what the equations say, the state and reward are deduced from the predicted
 observations alone; `context`, the default, also shows the deductive decoder the current
-state and joint action, deduces the increment of the state, has a network of its own for
-the reward, learns on true next observations too, and shows the local models the joint
-action. On SMAX the literal form can be worse than predicting that nothing changes,
-since the joint observation does not determine the state and the reward is a difference
-between two states. Networks of entities are of the second kind; all agents share them,
-and local predictions and auxiliary path share a trunk, the state encoder h_s of Fig. 2.
+state and joint action, deduces the increment of the state and, in a network of its own,
+the reward from the deduced state, learns on true next observations too, and shows the
+local models the joint action. On SMAX the literal form can be worse than predicting
+that nothing changes, since the joint observation does not determine the state and the
+reward is a difference between two states. Networks of entities are of the second kind;
+all agents share them, and local predictions and auxiliary path share a trunk, the state
+encoder h_s of Fig. 2.
 
 Additions that the paper needs but does not give: heads for termination and, of discrete
 actions, for which are legal; bounded log-variances; the clipping box of the data. Left
