@@ -58,8 +58,8 @@ class Config:
   # which an observation of many agents depends.
   local_action: Literal["own", "joint"] = "joint"
   share_local: bool = False  # one local model for all agents; Appendix D
-  # Eq. 4's gradient into the predictive encoder: with it, predicted observations turn
-  # into a code for the reward and stop being observations.
+  # Eq. 4's gradient into the predictive encoder: with it, predicted observations off
+  # which the reward is read turn into a code for it and stop being observations.
   deduce_gradient: bool = False
   reconstruct_weight: float = 0.0  # second term of Eq. 2
   # First terms of Eq. 2 and 3, and Eq. 6: exponent of the predicted variance by which

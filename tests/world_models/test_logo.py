@@ -169,6 +169,24 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
   assert any(jnp.abs(g).sum() > 0 for g in jax.tree.leaves(grads["deduce"]))
 
 
+@pytest.mark.parametrize("config", [CONTEXT, LITERAL], ids=["context", "literal"])
+def test_what_the_reward_is_deduced_from(loaded, config):
+  """From the deduced state with context, from the joint observation without."""
+  nets = _nets(config, loaded)
+  params = logo.make(config, loaded.spec, loaded.statistics).init(jax.random.key(0))
+  t, _ = _batch(loaded, 16)
+  action = jax.nn.one_hot(t.action, loaded.spec.action_dim)
+  now = Now(_token(t.obs), _token(t.state), action, jnp.zeros(16))
+
+  def reward(next_obs, next_state):
+    return nets.reward(params, _token(next_obs), _token(next_state), now)
+
+  before = reward(t.next_obs, t.next_state)
+  by_obs = bool(jnp.any(reward(t.next_obs + 1, t.next_state) != before))
+  by_state = bool(jnp.any(reward(t.next_obs, t.next_state + 1) != before))
+  assert (by_obs, by_state) == (config is LITERAL, config is CONTEXT)
+
+
 def test_literal_deduces_from_the_observations_alone(loaded):
   model = logo.make(LITERAL, loaded.spec, loaded.statistics)
   params = model.init(jax.random.key(0))
