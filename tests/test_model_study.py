@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from logo_jax import model_study
-from logo_jax.data import store
+from logo_jax.data import dataset, store
 from tests import toys
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -105,6 +105,20 @@ def test_results_have_what_they_must(finished):
   assert "persistence" in (folder / "table.md").read_text()
   assert (folder / "model_error.png").stat().st_size > 10_000
   assert (folder / "tiny" / "config.json").exists()
+
+
+def test_other_data_are_held_out_by_path(finished, tmp_path):
+  folder = finished[0] / "corridor"
+  loaded = dataset.load(store.read(folder))
+  assert model_study.held_out(loaded, "", tmp_path) is loaded
+  other = toys.random_play(toys.corridor(), 20)
+  card = {"spec": toys.corridor().spec.stored()}
+  path = store.write(tmp_path / "other", other.rows, other.episode_start, card)
+  measured = model_study.held_out(loaded, str(path), tmp_path)
+  assert len(measured.data.test) == measured.num_transitions < loaded.num_transitions
+  assert measured.statistics is loaded.statistics
+  with pytest.raises(ValueError, match="the very data"):
+    model_study.held_out(loaded, str(folder), tmp_path)
 
 
 def test_fits_are_reused(finished):

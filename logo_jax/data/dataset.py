@@ -83,15 +83,23 @@ def held_out_from(loaded: LoadedDataset, other: LoadedDataset) -> LoadedDataset:
     other: what they are measured on; both its held-out splits become all of it.
 
   Raises:
-    ValueError: the two are of different games, or one is the other.
+    ValueError: the two are of different games, or may share episodes: they are the
+      same, or were collected with the same seed.
   """
   if other.spec != loaded.spec:
     raise ValueError(
       f"held_out: must be of {loaded.spec.name}, like the data that models are fitted "
       f"to, got data of {other.spec.name}, or of other shapes"
     )
-  if other.card["content_hash"] == loaded.card["content_hash"]:
+  mine, others = loaded.card, other.card
+  if others["content_hash"] == mine["content_hash"]:
     raise ValueError("held_out: these are the very data that models are fitted to")
+  name, seed = others.get("name"), others.get("seed")
+  if seed is not None and (name, seed) == (mine.get("name"), mine.get("seed")):
+    raise ValueError(
+      f"held_out: {name} was collected with seed {seed}, like the data that models are "
+      "fitted to, and may hold the same episodes; collect it with another seed"
+    )
   everything = other.data._replace(select=other.data.starts, test=other.data.starts)
   return dataclasses.replace(other, statistics=loaded.statistics, data=everything)
 

@@ -58,8 +58,8 @@ class Config:
   # which an observation of many agents depends.
   local_action: Literal["own", "joint"] = "joint"
   share_local: bool = False  # one local model for all agents; Appendix D
-  # Eq. 4's gradient into the predictive encoder: with it, predicted observations off
-  # which the reward is read turn into a code for it and stop being observations.
+  # Eq. 4's gradient into the predictive encoder. With deduce_input="obs", where R_d
+  # says the reward, it turns predicted observations into a code for the reward.
   deduce_gradient: bool = False
   reconstruct_weight: float = 0.0  # second term of Eq. 2
   # First terms of Eq. 2 and 3, and Eq. 6: exponent of the predicted variance by which
@@ -215,7 +215,11 @@ class _Logo:
     after: After,
     fixed: bool | None = None,
   ) -> jax.Array:
-    """R_d's error, of state and reward, on any next observations (Eq. 3 and 4)."""
+    """The error of what any next observations lead to (Eq. 3 and 4).
+
+    Of the state, and of the reward; with context the latter has a network of its own,
+    which reads the deduced state as it is and moves no other network.
+    """
     if fixed is None:
       fixed = not self.config.deduce_gradient
     if fixed:
@@ -234,10 +238,10 @@ class _Logo:
     return error + jnp.mean((now.action - action) ** 2, (-2, -1))
 
   def diagnose(self, params: Params, t: Transition) -> Metrics:
-    """The leak test: reward R^2 of R_d on predicted minus on true observations.
+    """The leak test: R^2 of the reward deduced from predicted minus true observations.
 
-    Near 0: predicted observations are observations. Far above 0: they have become a
-    code that only R_d can read.
+    Near 0 or below: predicted observations are observations. Far above 0: they have
+    become a code that only the deductive networks can read.
     """
     now, after = self.frame.now(t), self.frame.after(t)
 

@@ -149,6 +149,12 @@ def test_other_data_of_the_game_are_held_out_as_a_whole(loaded):
   np.testing.assert_array_equal(windows.left, [5, 4, 3, 2, 1] * EPISODES)
   with pytest.raises(ValueError, match="held_out: .* the very data"):
     dataset.held_out_from(loaded, loaded)
+  first, more = (
+    dataclasses.replace(loaded, card={"name": "a", "seed": 3, "content_hash": x})
+    for x in ("first", "more")
+  )
+  with pytest.raises(ValueError, match="held_out: a was collected with seed 3, like"):
+    dataset.held_out_from(first, more)
   spec = dataclasses.replace(loaded.spec, name="toy/other")
   with pytest.raises(ValueError, match="held_out: must be of toy/count.*toy/other"):
     dataset.held_out_from(loaded, dataclasses.replace(other, spec=spec))
