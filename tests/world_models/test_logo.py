@@ -163,7 +163,7 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
     _, metrics = model.loss(params, t, ones, jax.random.key(0))
     return metrics["model/deduce_predicted_loss"]
 
-  grads = jax.grad(eq_4)(params)
+  grads = jax.jit(jax.grad(eq_4))(params)
   size = sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(grads["predict"]))
   assert (size > 0) == gradient
   assert any(jnp.abs(g).sum() > 0 for g in jax.tree.leaves(grads["deduce"]))
@@ -173,7 +173,8 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
 def test_what_the_reward_is_deduced_from(loaded, config):
   """From the deduced state with context, from the joint observation without."""
   nets = _nets(config, loaded)
-  params = logo.make(config, loaded.spec, loaded.statistics).init(jax.random.key(0))
+  model = logo.make(config, loaded.spec, loaded.statistics)
+  params = jax.jit(model.init)(jax.random.key(0))
   t, _ = _batch(loaded, 16)
   action = jax.nn.one_hot(t.action, loaded.spec.action_dim)
   now = Now(_token(t.obs), _token(t.state), action, jnp.zeros(16))
