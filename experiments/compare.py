@@ -43,7 +43,7 @@ _UPDATES = flags.DEFINE_integer(
   "updates", 6_000, "Learner updates of each run; a multiple of 500.", 500
 )
 _FIT_UPDATES = flags.DEFINE_integer(
-  "fit_updates", 0, "Of world models; a multiple of 500; 0: the preset's.", 0
+  "fit_updates", 0, "Of world models; a multiple of fit.interval; 0: the preset's.", 0
 )
 _FITS = flags.DEFINE_list(
   "fits", [], "Runs whose world models are taken over: folders, of model_error.py too."

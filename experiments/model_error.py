@@ -58,6 +58,7 @@ _DRAWN = (1, 10)  # horizons of the figure's states
 def main(argv: list[str]) -> None:
   del argv
   folder = pathlib.Path(_RUN_DIR.value)
+  out = model_study.results_folder(folder, _SPLIT.value, _HELD_OUT.value)
   models = {k: _budget(c) for k, c in model_study.models(_MODELS.value).items()}
   model_study.uncertainties(_UNCERTAINTIES.value)
   for label, config in models.items():
@@ -73,8 +74,8 @@ def main(argv: list[str]) -> None:
     found, states[label] = _measure(config, fitted, loaded, measured)
     results["persistence"] = found.pop("persistence")
     results["models"][label] = model_results.over_seeds(found)
-    files.write_json(folder / "results.json", results)
-  _report(folder, results, states)
+    files.write_json(out / "results.json", results)
+  _report(out, results, states)
 
 
 def _budget(config: ExperimentConfig) -> ExperimentConfig:
@@ -141,8 +142,7 @@ def _report(folder: pathlib.Path, results: dict[str, Any], states: dict) -> None
     known = [name for name in ("persistence", "floor") if results[name]]
     references = {name: results[name]["state_mse"] for name in known}
     curves = model_results.curves(results, "state_mse")
-    path = folder / "model_error.png"
-    model_figure.draw(path, states, curves, references, about)
+    model_figure.draw(folder / "model_error.png", states, curves, references, about)
   print(f"everything is in {folder}/")
 
 

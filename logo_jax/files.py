@@ -17,12 +17,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   When the block raises, the temporary file is removed and `path` is untouched.
 
   Args:
-    path: the file to create or replace; its folder must exist.
+    path: the file to create or replace; folders above it are made.
 
   Yields:
     The name to write to; it has the same suffix as `path`.
   """
   path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
   handle, name = tempfile.mkstemp(
     prefix=f".{path.stem}-", suffix=".tmp" + path.suffix, dir=path.parent
   )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import os
+import pathlib
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -146,6 +148,26 @@ def held_out(
   if not name:
     return loaded
   return dataset.held_out_from(loaded, dataset.load(source.read(name, data_dir)))
+
+
+def results_folder(
+  run_dir: str | os.PathLike[str], split: str, held_out: str
+) -> pathlib.Path:
+  """Where figures go, so that what was measured on other data is never overwritten.
+
+  Args:
+    run_dir: where the fits are.
+    split: "test" or "select".
+    held_out: name or path of other data on which the models are measured, or "".
+
+  Returns:
+    `run_dir` itself for the test split of the fits' own dataset, else a folder in it:
+    `on/select`, `on/<the dataset's name or path, with dashes>`.
+  """
+  if not held_out and split == "test":
+    return pathlib.Path(run_dir)
+  name = re.sub(r"\W+", "-", held_out or split).strip("-")
+  return pathlib.Path(run_dir, "on", name)
 
 
 def measure(

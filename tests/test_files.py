@@ -22,6 +22,11 @@ def test_replacing_is_all_or_nothing(tmp_path):
   assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_folders_above_are_made(tmp_path):
+  files.write_text(tmp_path / "new/folder/a.txt", "there")
+  assert (tmp_path / "new/folder/a.txt").read_text() == "there"
+
+
 def test_files_are_as_readable_as_others(tmp_path):
   (tmp_path / "plain").touch()
   files.write_text(tmp_path / "written", "")

@@ -121,16 +121,30 @@ def test_other_data_are_held_out_by_path(finished, tmp_path):
     model_study.held_out(loaded, str(folder), tmp_path)
 
 
+@pytest.mark.parametrize(
+  ("split", "held_out", "folder"),
+  [
+    ("test", "", "runs"),
+    ("select", "", "runs/on/select"),
+    ("test", "more/smax/2s3z/medium-replay", "runs/on/more-smax-2s3z-medium-replay"),
+    ("test", "/data/two", "runs/on/data-two"),
+    ("test", "../data/two/", "runs/on/data-two"),
+  ],
+)
+def test_results_on_other_data_have_their_own_folder(split, held_out, folder):
+  assert model_study.results_folder("runs", split, held_out) == pathlib.Path(folder)
+
+
 def test_fits_are_reused(finished):
-  """Another split of the same fits: nothing is logged again."""
-  tmp_path, _ = finished
-  log = tmp_path / "runs/tiny/metrics.jsonl"
-  before = log.read_bytes()
-  test = json.loads((tmp_path / "runs/results.json").read_text())["models"]["tiny"]
-  done = _run(tmp_path, "--models=tiny@logo:hidden_size=8", "--split=select")
+  """Another split of the same fits: nothing is logged again, nothing overwritten."""
+  runs = finished[0] / "runs"
+  paths = [runs / name for name in ("tiny/metrics.jsonl", "results.json", "table.md")]
+  before = [path.read_bytes() for path in paths]
+  test = json.loads(before[1])["models"]["tiny"]
+  done = _run(finished[0], "--models=tiny@logo:hidden_size=8", "--split=select")
   assert done.returncode == 0, done.stderr
-  assert log.read_bytes() == before
-  results = json.loads((tmp_path / "runs/results.json").read_text())
+  assert [path.read_bytes() for path in paths] == before
+  results = json.loads((runs / "on/select/results.json").read_text())
   assert results["split"] == "select" and list(results["models"]) == ["tiny"]
   select = results["models"]["tiny"]
   assert select["state_mse"] != test["state_mse"]
