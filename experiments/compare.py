@@ -10,6 +10,7 @@ Example: python experiments/compare.py --datasets=smax/2s3z/medium --run_dir=run
 """
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -53,14 +54,16 @@ _CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's poin
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
 
+_DECIDED = (  # by flags, for all systems
+  "dataset data_dir model_run total_updates seed num_seeds evaluation checkpoint"
+).split()
+
 
 def main(argv: list[str]) -> None:
   del argv
-  systems = entries.systems(_PRESETS.value)
+  base = functools.partial(model_study.of_budget, updates=_FIT_UPDATES.value)
+  systems = entries.systems(_PRESETS.value, base)
   _check_flags(systems)
-  for label, values in systems.items():
-    fit = model_study.budget(values.fit, _FIT_UPDATES.value, 0)
-    systems[label] = dataclasses.replace(values, fit=fit)
   models = fits.find(_FITS.value, _DATASETS.value, systems.values())
   for name in _DATASETS.value:
     for label, preset in systems.items():
@@ -86,7 +89,7 @@ def _check_flags(systems: dict[str, config.ExperimentConfig]) -> None:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
   plain = presets.get("bc")
   for label, values in systems.items():
-    for name in ("total_updates", "seed", "num_seeds", "evaluation", "checkpoint"):
+    for name in _DECIDED:
       if getattr(values, name) != getattr(plain, name):
         raise ValueError(f"presets: {label!r}: {name} is the same for all; use a flag")
 

@@ -11,6 +11,7 @@ Example:
     --models=logo,logo_literal,direct,ensemble --floor=true --run_dir=runs/error
 """
 
+from collections.abc import Mapping
 import dataclasses
 import pathlib
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from absl import flags
 
 import logo_jax
-from logo_jax import cli, experiment, files, model_study, outcomes, registry
+from logo_jax import cli, experiment, files, model_study, outcomes
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import floor, open_loop
@@ -26,6 +27,7 @@ from logo_jax.evaluation.model_error import HORIZONS
 from logo_jax.logging import say
 from logo_jax.model_study import Fitted
 from logo_jax.reporting import model_figure, model_results
+from logo_jax.types import Uncertainty
 
 _DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Name or path.")
 _MODELS = flags.DEFINE_list(
@@ -58,35 +60,39 @@ _DRAWN = (1, 10)  # horizons of the figure's states
 def main(argv: list[str]) -> None:
   del argv
   folder = pathlib.Path(_RUN_DIR.value)
-  out = model_study.results_folder(folder, _SPLIT.value, _HELD_OUT.value)
-  models = {k: _budget(c) for k, c in model_study.models(_MODELS.value).items()}
-  model_study.uncertainties(_UNCERTAINTIES.value)
+  models = model_study.models(_MODELS.value, _base)
+  chosen = model_study.uncertainties(_UNCERTAINTIES.value)
   for label, config in models.items():
     experiment.check(config, folder / label)
   loaded = experiment.load_dataset(next(iter(models.values())))
   measured = model_study.held_out(loaded, _HELD_OUT.value, _DATA_DIR.value)
+  out = model_study.results_folder(folder, loaded, measured, _SPLIT.value)
+  scores = {
+    label: model_study.scores(chosen, config, loaded.statistics)
+    for label, config in models.items()
+  }
   results, states = _about(loaded, measured) | {"models": {}}, {}
   for label, config in models.items():
     say(f"{label} on {_DATASET.value}")
     fitted = model_study.fit(config, loaded, folder / label)
     if fitted is None:
       return
-    found, states[label] = _measure(config, fitted, loaded, measured)
+    found, states[label] = _measure(fitted, loaded, measured, scores[label])
     results["persistence"] = found.pop("persistence")
     results["models"][label] = model_results.over_seeds(found)
     files.write_json(out / "results.json", results)
   _report(out, results, states)
 
 
-def _budget(config: ExperimentConfig) -> ExperimentConfig:
+def _base(preset: str) -> ExperimentConfig:
+  """A preset with what flags say."""
   return dataclasses.replace(
-    config,
+    model_study.of_budget(preset, _UPDATES.value, _BATCH.value),
     dataset=_DATASET.value,
     data_dir=_DATA_DIR.value,
     num_transitions=_TRANSITIONS.value,
     seed=_SEED.value,
     num_seeds=_SEEDS.value,
-    fit=model_study.budget(config.fit, _UPDATES.value, _BATCH.value),
   )
 
 
@@ -111,21 +117,13 @@ def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
 
 
 def _measure(
-  config: ExperimentConfig,
   fitted: Fitted,
   loaded: LoadedDataset,
   measured: LoadedDataset,
+  scores: Mapping[str, Uncertainty],
 ) -> tuple[dict[str, Any], model_figure.States]:
   """All figures, by seed, and the first seed's states."""
-  wanted = model_study.uncertainties(_UNCERTAINTIES.value)
-  own = config.uncertainty
-  if own and own.name != "none" and own not in wanted.values():
-    wanted.setdefault(own.name, own)
-  made = {
-    label: registry.make("uncertainty", part, loaded.statistics)
-    for label, part in wanted.items()
-  }
-  found = model_study.measure(fitted, loaded, measured, _SPLIT.value, made)
+  found = model_study.measure(fitted, loaded, measured, _SPLIT.value, scores)
   model, params = fitted.imagination.model, fitted.params
   if not model.predicts_state:
     return found, {}

@@ -127,10 +127,10 @@ def from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
   values = dict(values)
   for kind in registry.KINDS:
     if values.get(kind) is not None:
-      values[kind] = _component(kind, values[kind])
+      values[kind] = _component(kind, _fields(kind, values[kind]))
   for name, cls in _SECTIONS.items():
     if name in values:
-      values[name] = _build(cls, dict(values[name]), f"{name}.")
+      values[name] = _build(cls, _fields(name, values[name]), f"{name}.")
   return _build(ExperimentConfig, values, "")
 
 
@@ -142,8 +142,14 @@ _SECTIONS = {
 }
 
 
-def _component(kind: str, values: Mapping[str, Any]) -> Component:
-  fields = dict(values)
+def _fields(name: str, value: Any) -> dict[str, Any]:
+  if not isinstance(value, Mapping):
+    example = "name" if name in registry.KINDS else "field"
+    raise ValueError(f"{name}: has fields, {name}.{example}=...; got {value!r}")
+  return dict(value)
+
+
+def _component(kind: str, fields: dict[str, Any]) -> Component:
   name = fields.pop("name", None)
   config_class = registry.module(kind, name).Config
   return Component(name, _build(config_class, fields, f"{kind}.", f" of {name!r}"))

@@ -10,7 +10,9 @@ from logo_jax import presets
 from logo_jax.config import ExperimentConfig
 
 
-def systems(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
+def systems(
+  entries: Sequence[str], base: Callable[[str], ExperimentConfig] = presets.get
+) -> dict[str, ExperimentConfig]:
   """Reads presets with other fields, for example `late@logo:horizon=15`.
 
   A field of a component or section is named with a dot: `weighting.temperature=1`.
@@ -18,6 +20,7 @@ def systems(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
 
   Args:
     entries: as in `read`.
+    base: name to the configuration whose fields an entry changes.
 
   Returns:
     Label to configuration, of which the label is the `preset`.
@@ -25,17 +28,21 @@ def systems(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
   Raises:
     ValueError: an entry says something that is not allowed, or is there twice.
   """
-  found = read("presets", entries, system)
+
+  def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
+    return changed(base(name), fields)
+
+  found = read("presets", entries, make)
   return {k: dataclasses.replace(v, preset=k) for k, v in found.items()}
 
 
-def system(name: str, fields: Mapping[str, Any]) -> ExperimentConfig:
-  """A preset with other fields; see `systems`.
+def changed(config: ExperimentConfig, fields: Mapping[str, Any]) -> ExperimentConfig:
+  """A configuration with other fields; see `systems`.
 
   Raises:
-    ValueError: no such preset or field, or a value that is not allowed.
+    ValueError: no such field, or a value that is not allowed.
   """
-  values = config_lib.to_dict(presets.get(name))
+  values = config_lib.to_dict(config)
   for path, value in fields.items():
     section, _, field = path.rpartition(".")
     if not section:
@@ -43,7 +50,8 @@ def system(name: str, fields: Mapping[str, Any]) -> ExperimentConfig:
     elif field == "name":
       values[section] = {"name": value}
     else:
-      values[section] = {**(values.get(section) or {}), field: value}
+      known = values.get(section)
+      values[section] = (known if isinstance(known, dict) else {}) | {field: value}
   return config_lib.from_dict(values)
 
 

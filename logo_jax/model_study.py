@@ -1,10 +1,9 @@
 """A study of world models: fitted side by side, measured on held-out episodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import os
 import pathlib
-import re
 from typing import Any, NamedTuple
 
 import jax
@@ -12,8 +11,8 @@ import numpy as np
 
 from logo_jax import config as config_lib
 from logo_jax import entries as entries_lib
-from logo_jax import presets
-from logo_jax.config import ExperimentConfig, FitConfig
+from logo_jax import presets, registry
+from logo_jax.config import ExperimentConfig
 from logo_jax.data import dataset, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import model_error, open_loop, single_step, trust
@@ -24,7 +23,7 @@ from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, parallel
 from logo_jax.training.compose import Imagination
 from logo_jax.training.session import Seconds, Session
-from logo_jax.types import Params, Uncertainty
+from logo_jax.types import Params, Statistics, Uncertainty
 
 
 class Fitted(NamedTuple):
@@ -35,7 +34,9 @@ class Fitted(NamedTuple):
   seconds: float  # of the fit of all seeds side by side
 
 
-def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
+def models(
+  entries: Sequence[str], base: Callable[[str], ExperimentConfig] = presets.get
+) -> dict[str, ExperimentConfig]:
   """Reads which models are meant.
 
   Args:
@@ -43,6 +44,7 @@ def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
       `logo`, `logo:hidden_size=128:share_local=true`, `small@logo:hidden_size=128`.
       Fields are the model's; those of the fit are named with a dot,
       `single@logo_entity:fit.unroll_updates=0`.
+    base: name to the configuration whose fields an entry changes.
 
   Returns:
     Label to configuration; the label is the entry itself if none is given.
@@ -52,10 +54,11 @@ def models(entries: Sequence[str]) -> dict[str, ExperimentConfig]:
   """
 
   def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
-    if presets.get(name).model is None:
+    config = base(name)
+    if config.model is None:
       raise ValueError(f"preset {name!r} has no world model")
     paths = {k if "." in k else f"model.{k}": v for k, v in fields.items()}
-    return entries_lib.system(name, paths)
+    return entries_lib.changed(config, paths)
 
   return entries_lib.read("models", entries, make)
 
@@ -72,24 +75,53 @@ def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
   return entries_lib.read("uncertainties", entries, make)
 
 
-def budget(fit: FitConfig, updates: int, batch_size: int) -> FitConfig:
-  """A fit of another length; the share of its steps on windows stays as it is.
+def of_budget(name: str, updates: int, batch_size: int = 0) -> ExperimentConfig:
+  """A preset with a fit of another length.
+
+  The share of its steps on windows stays as it is, to whole intervals.
 
   Args:
-    fit: a preset's.
+    name: the preset's.
     updates: steps; 0 leaves them.
     batch_size: transitions; 0 leaves them.
+
+  Raises:
+    ValueError: no such preset.
   """
+  config = presets.get(name)
+  fit = config.fit
   updates = updates or fit.updates
   interval = min(fit.interval, updates)
   unrolled = round(fit.unroll_updates / fit.updates * updates / interval) * interval
-  return dataclasses.replace(
+  fit = dataclasses.replace(
     fit,
     updates=updates,
     batch_size=batch_size or fit.batch_size,
     interval=interval,
     unroll_updates=unrolled,
   )
+  return dataclasses.replace(config, fit=fit)
+
+
+def scores(
+  chosen: Mapping[str, Component], config: ExperimentConfig, statistics: Statistics
+) -> dict[str, Uncertainty]:
+  """What scores a model: those chosen, and the system's own if it is none of them.
+
+  Args:
+    chosen: by label.
+    config: the system; its own uncertainty is labelled "own".
+    statistics: of the dataset.
+
+  Raises:
+    ValueError: a number is out of range, or another one has the label "own".
+  """
+  wanted, own = dict(chosen), config.uncertainty
+  if own and own.name != "none" and own not in wanted.values():
+    if "own" in wanted:
+      raise ValueError("uncertainties: the label 'own' is that of the presets' own")
+    wanted["own"] = own
+  return {k: registry.make("uncertainty", c, statistics) for k, c in wanted.items()}
 
 
 def fit(
@@ -151,23 +183,28 @@ def held_out(
 
 
 def results_folder(
-  run_dir: str | os.PathLike[str], split: str, held_out: str
+  run_dir: str | os.PathLike[str],
+  loaded: LoadedDataset,
+  measured: LoadedDataset,
+  split: str,
 ) -> pathlib.Path:
   """Where figures go, so that what was measured on other data is never overwritten.
 
   Args:
     run_dir: where the fits are.
-    split: "test" or "select".
-    held_out: name or path of other data on which the models are measured, or "".
+    loaded: the dataset that they are fitted to.
+    measured: what `held_out` gives.
+    split: of `measured`: "test" or "select".
 
   Returns:
     `run_dir` itself for the test split of the fits' own dataset, else a folder in it:
-    `on/select`, `on/<the dataset's name or path, with dashes>`.
+    `on/select`, or `on/<name>-<content hash>` of the other dataset, in short.
   """
-  if not held_out and split == "test":
-    return pathlib.Path(run_dir)
-  name = re.sub(r"\W+", "-", held_out or split).strip("-")
-  return pathlib.Path(run_dir, "on", name)
+  folder = pathlib.Path(run_dir)
+  if measured is loaded:
+    return folder if split == "test" else folder / "on" / split
+  name = str(measured.card.get("name", "data")).replace("/", "-")
+  return folder / "on" / f"{name}-{measured.card['content_hash'][:8]}"
 
 
 def measure(

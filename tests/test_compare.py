@@ -60,8 +60,15 @@ def test_systems_share_their_world_model(tmp_path):
   assert more.stderr.count("is finished; nothing is trained again") == 3
 
 
-def test_mistakes_are_one_line_and_train_nothing(tmp_path):
-  done = _compare(tmp_path, "--presets=bc,nothing")
+@pytest.mark.parametrize(
+  ("presets", "message"),
+  [
+    ("bc,nothing", "presets: 'nothing': preset: must be one of"),
+    ("a@logo:model_run=runs/x", "presets: 'a': model_run is the same for all; use a"),
+  ],
+)
+def test_mistakes_are_one_line_and_train_nothing(tmp_path, presets, message):
+  done = _compare(tmp_path, f"--presets={presets}")
   assert done.returncode == 1
-  assert done.stderr.startswith("error: presets: 'nothing': preset: must be one of")
+  assert done.stderr.startswith("error: " + message)
   assert not (tmp_path / "runs").exists()

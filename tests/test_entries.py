@@ -39,6 +39,13 @@ def test_models_are_meant_by_fields_without_a_dot():
     ("nothing", "preset: must be one of"),
     ("logo:horizon", "'horizon' must be field=value"),
     ("logo:weighting.temprature=1", "weighting.temprature: unknown key"),
+    (
+      "logo:weighting=penalty",
+      r"weighting: has fields, weighting.name=\.\.\.; got 'pen",
+    ),
+    ("logo:fit=3", r"fit: has fields, fit.field=\.\.\.; got 3"),
+    ("logo:horizon.steps=1", "horizon: must be of type int; got {'steps': 1}"),
+    ("logo:nothing.steps=1", "nothing: unknown key"),
     ("a/b@logo", "must be one of its own that can name a folder"),
   ],
 )

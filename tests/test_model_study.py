@@ -1,15 +1,19 @@
 """The study of world models: its entries, and the binary as a user runs it."""
 
+import functools
 import json
 import pathlib
 import subprocess
 import sys
+import types
+from typing import Any
 
 import numpy as np
 import pytest
 
-from logo_jax import model_study
+from logo_jax import model_study, presets
 from logo_jax.data import dataset, store
+from logo_jax.training import compose
 from tests import toys
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -121,18 +125,53 @@ def test_other_data_are_held_out_by_path(finished, tmp_path):
     model_study.held_out(loaded, str(folder), tmp_path)
 
 
-@pytest.mark.parametrize(
-  ("split", "held_out", "folder"),
-  [
-    ("test", "", "runs"),
-    ("select", "", "runs/on/select"),
-    ("test", "more/smax/2s3z/medium-replay", "runs/on/more-smax-2s3z-medium-replay"),
-    ("test", "/data/two", "runs/on/data-two"),
-    ("test", "../data/two/", "runs/on/data-two"),
-  ],
-)
-def test_results_on_other_data_have_their_own_folder(split, held_out, folder):
-  assert model_study.results_folder("runs", split, held_out) == pathlib.Path(folder)
+def test_results_on_other_data_have_their_own_folder():
+  own, other = (
+    types.SimpleNamespace(card={"name": "smax/2s3z/medium", "content_hash": x * 64})
+    for x in "01"
+  )
+  for measured, split, expected in (
+    (own, "test", "runs"),
+    (own, "select", "runs/on/select"),
+    (other, "test", "runs/on/smax-2s3z-medium-11111111"),
+  ):
+    found = model_study.results_folder("runs", own, measured, split)  # type: ignore
+    assert found == pathlib.Path(expected)
+
+
+def test_a_budget_keeps_the_share_of_windows_to_whole_intervals():
+  for updates, expected in ((0, 12_000), (10_000, 6_000), (6_000, 4_000), (500, 500)):
+    fit = model_study.of_budget("logo_entity", updates).fit
+    assert (fit.updates or 20_000, fit.unroll_updates) == (updates or 20_000, expected)
+  fit = model_study.of_budget("logo", 20, 16).fit
+  assert (fit.updates, fit.interval, fit.batch_size) == (20, 20, 16)
+
+
+def test_fields_of_an_entry_come_after_the_budget():
+  base = functools.partial(model_study.of_budget, updates=6_000)
+  found = model_study.models(
+    ["long@direct:fit.updates=9000", "odd@logo_entity:fit.unroll_updates=2500"], base
+  )
+  assert found["long"].fit.updates == 9_000
+  assert found["odd"].fit.unroll_updates == 2_500
+  with pytest.raises(ValueError, match=r"fit\.unroll_updates: .* got 2500"):
+    compose.check_budget(found["odd"])
+
+
+def test_a_system_is_scored_by_its_own_uncertainty_too():
+  chosen = model_study.uncertainties(["path_discrepancy", "s@disagreement:kind=std"])
+  none: Any = None  # statistics, which neither needs
+  labels = {
+    preset: list(model_study.scores(chosen, presets.get(preset), none))
+    for preset in ("logo", "logo_entity", "direct")
+  }
+  assert labels["logo"] == labels["direct"] == ["path_discrepancy", "s"]
+  assert labels["logo_entity"] == ["path_discrepancy", "s", "own"]
+  wrong = model_study.uncertainties(["path_discrepancy:quantile=1"])
+  with pytest.raises(ValueError, match=r"uncertainty\.quantile: "):
+    model_study.scores(wrong, presets.get("logo"), none)
+  with pytest.raises(ValueError, match="the label 'own'"):
+    model_study.scores({"own": chosen["s"]}, presets.get("logo_entity"), none)
 
 
 def test_fits_are_reused(finished):

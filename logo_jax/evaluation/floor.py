@@ -9,6 +9,7 @@ to either side.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -44,19 +45,27 @@ class Played(NamedTuple):
   last: Any  # the episode was over before the step
 
 
-def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> Act | None:
-  """Who played a dataset, as far as its card says so.
+def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> tuple[Act | None, str]:
+  """Who played a dataset, if its card names policies that are shipped.
 
   Args:
     card: the dataset's; one of collected data names the snapshots that played.
     spec: of the environment.
 
   Returns:
-    A function that lets each snapshot play every n-th episode; None for data of others.
+    A function that lets each snapshot play every n-th episode, and ""; or None and why
+    nobody is known.
   """
   played = card.get("behaviour")
   if not isinstance(played, dict) or "snapshots" not in played:
-    return None
+    return None, "the dataset's card names no behaviour policies"
+  for entry in played["snapshots"]:
+    environment = entry["name"].rpartition("/")[0]
+    shipped = ()
+    if environment in library.environments():
+      shipped = library.index(environment).snapshots
+    if not any(entry.items() <= dataclasses.asdict(s).items() for s in shipped):
+      return None, f"the policy that played, {entry['name']!r}, is none of the shipped"
   params = [library.load(entry["name"]) for entry in played["snapshots"]]
   stacked = jax.tree.map(lambda *x: jnp.stack(x), *params)
 
@@ -67,7 +76,7 @@ def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> Act | None:
     kind, epsilon = spec.action_kind, played["epsilon"]
     return policy.choose(scores, now.legal, kind, epsilon, key)
 
-  return act
+  return act, ""
 
 
 def of_dataset(loaded: LoadedDataset, horizons: Sequence[int]) -> tuple[dict, str]:
@@ -81,9 +90,9 @@ def of_dataset(loaded: LoadedDataset, horizons: Sequence[int]) -> tuple[dict, st
     return {}, why
   if isinstance(env, HostEnvironment):  # their steps use no chance
     return zero(horizons), ""
-  act = behaviour(loaded.card, loaded.spec)
+  act, why = behaviour(loaded.card, loaded.spec)
   if act is None:
-    return {}, "the dataset's card names no behaviour policies"
+    return {}, why
   return measure(env, act, loaded.statistics, horizons), ""
 
 

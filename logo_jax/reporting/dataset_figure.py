@@ -50,7 +50,7 @@ def draw(path: str | os.PathLike[str], numbers: Numbers, title: str = "") -> Non
   """Draws returns, lengths, rewards, the cover of states and the ranges of features.
 
   Args:
-    path: the PNG to write, all of it or nothing; its folder must exist.
+    path: the PNG to write, all of it or nothing.
     numbers: what to show.
     title: above everything; empty for none.
   """

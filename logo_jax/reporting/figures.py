@@ -29,7 +29,7 @@ def learning_curves(
   """Draws curves over learner updates, with a band for the confidence interval.
 
   Args:
-    path: the PNG to write, all of it or nothing; its folder must exist.
+    path: the PNG to write, all of it or nothing.
     curves: name to (steps, mean, half width of the interval), each of shape [steps]; a
       half width of None or NaN draws no band.
     reference: label and value of a dashed line, for example the dataset's mean return.

@@ -29,7 +29,7 @@ def draw(
   all horizons; a line joins a recorded state and its prediction.
 
   Args:
-    path: the PNG to write, all of it or nothing; its folder must exist.
+    path: the PNG to write, all of it or nothing.
     states: model to its states, at the same horizons for all; a model without any has
       empty panels.
     errors: model to (horizons, mean, half width), see `figures.learning_curves`.
@@ -69,7 +69,7 @@ def draw(
       points = [(x - centre) @ axes_of_states.T for x in states[name][h]]
       _panel(axes, *points)
       axes.set_title(f"{name}, {_steps(h)}", fontsize=9)
-  _dress_panels(above, panels[0, 0], shares)
+  _dress_panels(above, next(x for x in panels.flat if x.get_visible()), shares)
   _curves(below.subplots(), errors, references)
   if title:
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -1,11 +1,13 @@
 """The floor of games whose chances are known."""
 
+import dataclasses
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax.behaviours import library, policy
 from logo_jax.evaluation import floor
 from logo_jax.ops.standardise import moments
 from logo_jax.types import Environment, EnvSpec, Statistics, TimeStep
@@ -110,25 +112,44 @@ def test_datasets_whose_environment_has_no_chance_or_is_not_known(monkeypatch):
   }
 
 
+def test_only_policies_that_are_shipped_play_again():
+  """Neither another training of the same names nor a game without any."""
+  spec = EnvSpec("smax/2s3z", 5, 127, 120, "discrete", 10, 100)
+  assert floor.behaviour({}, spec)[0] is None
+  shipped = dataclasses.asdict(library.index("smax/2s3z").snapshots[0])
+  for changed in ({"steps": 1}, {"name": "smax/2s3z/999"}, {"name": "toy/walk/0"}):
+    card = {"behaviour": {"epsilon": 0.0, "snapshots": [shipped | changed]}}
+    act, why = floor.behaviour(card, spec)
+    assert act is None and why.endswith("is none of the shipped")
+  card = {"behaviour": {"epsilon": 0.0, "snapshots": [shipped]}}
+  assert floor.behaviour(card, spec)[0] is not None
+
+
 def test_who_played_is_what_the_card_says():
   spec = EnvSpec("smax/2s3z", 5, 127, 120, "discrete", 10, 100)
-  assert floor.behaviour({}, spec) is None
   card = {
     "behaviour": {
       "epsilon": 0.0,
       "snapshots": [{"name": "smax/2s3z/0"}, {"name": "smax/2s3z/1"}],
     }
   }
-  act = floor.behaviour(card, spec)
+  act, _ = floor.behaviour(card, spec)
   assert act is not None
-  legal = jnp.zeros((3, 5, 10), bool).at[..., 4].set(True)
+  obs = jax.random.normal(jax.random.key(1), (3, 5, 127))
   now = TimeStep(
-    obs=jnp.ones((3, 5, 127)),
+    obs=obs,
     state=jnp.zeros((3, 120)),
-    legal=legal,
+    legal=jnp.ones((3, 5, 10), bool),
     reward=jnp.zeros(3),
     discount=jnp.ones(3),
     last=jnp.zeros(3, bool),
     won=jnp.zeros(3, bool),
   )
-  np.testing.assert_array_equal(act(now, jax.random.key(0)), np.full((3, 5), 4))
+  chosen = []
+  for name in ("smax/2s3z/0", "smax/2s3z/1"):
+    scores = policy.outputs(library.load(name), obs)
+    key = jax.random.key(0)  # the same for all: in turn they choose what one would
+    chosen.append(policy.choose(scores, now.legal, "discrete", 0.0, key))
+  assert (chosen[0] != chosen[1]).any(1).all()
+  expected = jnp.stack([chosen[0][0], chosen[1][1], chosen[0][2]])
+  np.testing.assert_array_equal(act(now, jax.random.key(0)), expected)

@@ -103,6 +103,19 @@ def test_figure(tmp_path, features):
   assert [p.name for p in tmp_path.iterdir()] == ["model_error.png"]
 
 
+def test_the_legend_is_that_of_a_model_with_states(tmp_path, monkeypatch):
+  seen = []
+
+  def dress(figure, first, shares):
+    seen.extend(first.get_legend_handles_labels()[1])
+
+  monkeypatch.setattr(model_figure, "_dress_panels", dress)
+  states = {"none": {}, "one": {1: (np.ones((5, 2)), np.zeros((5, 2)))}}
+  curves = {"one": ([1], [0.1], [0.01])}
+  model_figure.draw(tmp_path / "x.png", states, curves, {})  # type: ignore
+  assert seen == ["recorded", "predicted"]
+
+
 def test_a_figure_without_states_is_refused(tmp_path):
   with pytest.raises(ValueError, match="states: none are given"):
     model_figure.draw(tmp_path / "x.png", {"one": {}}, {}, {})

@@ -19,10 +19,13 @@ def test_a_drawn_second_view_adds_its_variance():
   # E |x - 1|^2 of x ~ N(4, 4^2) is 9 + 16; the first view's deviation does not count.
   mean, std = jnp.array([[[1.0]], [[4.0]]]), jnp.array([[[7.0]], [[4.0]]])
   np.testing.assert_allclose(path_discrepancy.discrepancy(mean, std), 5.0)
+  for spread, expected in ((False, 3.0), (True, 5.0)):
+    score = _make(spread=spread).score((), None, _prediction(mean, std))  # type: ignore
+    np.testing.assert_allclose(score, expected)
 
 
-def _prediction(mean):
-  return Prediction(*(None for _ in range(5)), mean=mean, std=mean)
+def _prediction(mean, std=None):
+  return Prediction(*(None for _ in range(5)), mean=mean, std=std)
 
 
 def _make(**fields):

@@ -14,8 +14,12 @@ from logo_jax.training.fit_model import make_fit
 from logo_jax.world_models import direct, ensemble, logo
 from tests import skirmish, toys
 
+# LOGO in its preset's reading.
+LOGO = logo.Config(
+  network="entity", hidden_size=32, auxiliary_share=0.5, encode_weight=0.0
+)
 CONFIGS = {
-  "logo": (logo, logo.Config(network="entity", hidden_size=32)),
+  "logo": (logo, LOGO),
   "direct": (direct, direct.Config(network="entity", hidden_size=32)),
 }
 
@@ -80,7 +84,7 @@ def test_learns_who_hits_whom(loaded, name):
 )
 def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
   config = dataclasses.replace(
-    CONFIGS["logo"][1], hidden_size=8, deduce_gradient=gradient, encode_weight=0.0
+    LOGO, hidden_size=8, deduce_gradient=gradient, auxiliary_share=0.0
   )
   model = logo.make(config, loaded.spec, loaded.statistics)
   params = jax.jit(model.init)(jax.random.key(0))

@@ -18,6 +18,8 @@ from logo_jax.world_models.parts import networks
 from tests import toys
 
 CONTEXT = logo.Config(network="mlp", hidden_size=64)
+# The readings of the presets of entities.
+MIXED = dataclasses.replace(CONTEXT, auxiliary_share=0.5, encode_weight=0.0)
 LITERAL = logo.Config(
   network="mlp",
   hidden_size=64,
@@ -86,7 +88,9 @@ def _bounded(raw):
   return -10 + np.logaddexp(0, 0.5 - softplus + 10)
 
 
-@pytest.mark.parametrize("config", [CONTEXT, LITERAL], ids=["context", "literal"])
+@pytest.mark.parametrize(
+  "config", [CONTEXT, MIXED, LITERAL], ids=["context", "mixed", "literal"]
+)
 def test_losses_are_those_of_the_equations(loaded, config):
   """Every term again, in numpy, from the outputs of the networks."""
   model = logo.make(config, loaded.spec, loaded.statistics)
@@ -124,20 +128,26 @@ def test_losses_are_those_of_the_equations(loaded, config):
 
   change, raw = split(nets.obs(params, (), now))
   mean = obs + change
-  encoded, encoded_raw = split(nets.encode(params, _token(z_state), z_reward))
   aux, aux_raw = split(nets.state(params, (), now))
   ended = np.asarray(t.discount == 0, np.float64)
-  logit = nets.termination(params, _token(deduced(mean)), now)
+  share = config.auxiliary_share
+  next_state = (1 - share) * deduced(mean) + share * (state + aux)
+  logit = nets.termination(params, _token(next_state), now)
   legal = nets.legal(params, _token(mean))
   expected = {
     "predict": nll(z_obs, mean, raw),  # Eq. 2
-    "encode": nll(z_obs, encoded, encoded_raw),  # Eq. 3
-    "deduce": decoder(encoded),  # Eq. 3
     "deduce_predicted": decoder(mean),  # Eq. 4
     "auxiliary": nll(z_state, state + aux, aux_raw),  # Eq. 6, of the state
     "legal": cross_entropy(legal, t.next_legal).mean(),
     "termination": ((1 + 4 * ended) * cross_entropy(logit, ended)).mean(),
   }
+  if config.encode_weight:
+    encoded, encoded_raw = split(nets.encode(params, _token(z_state), z_reward))
+    expected["encode"] = nll(z_obs, encoded, encoded_raw)  # Eq. 3
+    expected["deduce"] = decoder(encoded)  # Eq. 3
+  if share:  # of the state that rollouts read
+    reward = nets.reward(params, _token(mean), _token(next_state), now)
+    expected["reward"] = np.mean((z_reward - reward) ** 2)
   if literal:
     before, done = nets.reconstruct(params, _token(mean))
     error = np.mean((obs - before) ** 2) + np.mean((action - done) ** 2)
