@@ -8,6 +8,8 @@ of real data. What is stored is the raw root mean square.
 The auxiliary path says a distribution, of which s_hat is the mean. With `spread` it is
 a draw, and u^2 is the expectation of the square over draws, || s_hat - s' ||^2 plus the
 predicted variance: where what happens is a matter of chance, that knows it too.
+
+Of a model with more than two views, such as an ensemble, the first two are compared.
 """
 
 import dataclasses
@@ -56,7 +58,7 @@ def discrepancy(
 
 
 def make(config: Config, statistics: Statistics) -> Uncertainty:
-  """Builds the score; it needs a model with two views.
+  """Builds the score; it needs a model with at least two views.
 
   Args:
     config: the form of the score.

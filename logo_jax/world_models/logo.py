@@ -48,7 +48,7 @@ from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """LOGO's world model; the defaults are the `context` preset."""
+  """LOGO's world model; the defaults are the reading `context`."""
 
   network: Literal["entity", "mlp"] = "mlp"  # "entity" reads the environment's layout
   hidden_size: int = 256  # units; Table 8

@@ -218,8 +218,8 @@ class _Model:
     def step(before: Now, now_and_after: tuple[Now, After]) -> tuple[Now, Any]:
       now, after = now_and_after
       said, out = one(before._replace(action=now.action), after)
-      # Held fixed: with a gradient from later steps, what is said of the first one
-      # hedges against them, and its error grows.
+      # Held fixed: a gradient from later steps would let what is said of the first one
+      # hedge against them.
       obs, state = jax.lax.stop_gradient(self._frame.bound(said))
       return Now(obs, state, now.action, before.depth + 1.0), out
 
