@@ -33,6 +33,7 @@ Example: python benchmarks/model_step.py --scenario=smax/2s3z --networks=mlp,ent
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import pathlib
 import tempfile
 import time
 from typing import Any, NamedTuple
@@ -115,6 +116,8 @@ def _check_flags() -> list[int]:
   for text in _MEMBERS.value:
     if not text.isdecimal() or int(text) < 2:
       raise ValueError(f"members: must be whole numbers from 2 on; got {text!r}")
+  if _OUT.value:  # what cannot be written is told before
+    pathlib.Path(_OUT.value).absolute().parent.mkdir(parents=True, exist_ok=True)
   return [int(text) for text in _MEMBERS.value]
 
 

@@ -44,7 +44,7 @@ _UPDATES = flags.DEFINE_integer(
   "updates", 6_000, "Learner updates of each run; a multiple of 500.", 500
 )
 _FIT_UPDATES = flags.DEFINE_integer(
-  "fit_updates", 0, "Of world models; a multiple of fit.interval; 0: the preset's.", 0
+  "fit_updates", 0, "Of world models; 0: the preset's; an entry's field wins.", 0
 )
 _FITS = flags.DEFINE_list(
   "fits", [], "Runs whose world models are taken over: folders, of model_error.py too."
@@ -53,10 +53,6 @@ _EPISODES = flags.DEFINE_integer("episodes", 512, "Final episodes of each run.",
 _CURVE = flags.DEFINE_integer("curve_episodes", 128, "Of a learning curve's point.", 1)
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
-
-_DECIDED = (  # by flags, for all systems
-  "dataset data_dir model_run total_updates seed num_seeds evaluation checkpoint"
-).split()
 
 
 def main(argv: list[str]) -> None:
@@ -88,8 +84,9 @@ def _check_flags(systems: dict[str, config.ExperimentConfig]) -> None:
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
   plain = presets.get("bc")
+  decided = "dataset data_dir model_run total_updates seed num_seeds evaluation"
   for label, values in systems.items():
-    for name in _DECIDED:
+    for name in (*decided.split(), "checkpoint"):
       if getattr(values, name) != getattr(plain, name):
         raise ValueError(f"presets: {label!r}: {name} is the same for all; use a flag")
 

@@ -4,7 +4,8 @@ Fits every model, `--num_seeds` of each side by side, and follows recorded actio
 it. An entry of `--models` is a preset, with fields of its model if they shall differ
 and with a label if it shall have one: `logo`, `logo:hidden_size=128:share_local=True`,
 `small@logo:hidden_size=128`. A fit is resumed where it stopped and reused once it is
-finished; each has a folder of its own, good for `--config.model_run` too.
+finished; each has a folder of its own, good for `--config.model_run` too. What is
+measured on another split or dataset goes to RUN_DIR/on/.
 
 Example:
   python experiments/model_error.py --dataset=smax/2s3z/medium-replay \
@@ -41,7 +42,7 @@ _UNCERTAINTIES = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Fits of each model.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first fit.")
-_UPDATES = flags.DEFINE_integer("fit_updates", 0, "Of a fit; 0: the preset's.", 0)
+_UPDATES = flags.DEFINE_integer("fit_updates", 0, "Of a fit; an entry's field wins.", 0)
 _BATCH = flags.DEFINE_integer("batch_size", 0, "Of a fit; 0: the preset's.", 0)
 _SPLIT = flags.DEFINE_enum(
   "split", "test", ["select", "test"], "Choose designs on one, report on the other."
