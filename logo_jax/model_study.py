@@ -78,7 +78,8 @@ def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
 def of_budget(name: str, updates: int, batch_size: int = 0) -> ExperimentConfig:
   """A preset with a fit of another length.
 
-  The share of its steps on windows stays as it is, to whole intervals.
+  The share of its steps on windows stays as it is, to whole intervals; fields that
+  are changed afterwards do not move it.
 
   Args:
     name: the preset's.
@@ -188,7 +189,7 @@ def results_folder(
   measured: LoadedDataset,
   split: str,
 ) -> pathlib.Path:
-  """Where figures go, so that what was measured on other data is never overwritten.
+  """Where figures go: what was measured on other data is not overwritten.
 
   Args:
     run_dir: where the fits are.
