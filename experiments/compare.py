@@ -84,9 +84,11 @@ def _check_flags(systems: dict[str, config.ExperimentConfig]) -> None:
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
   plain = presets.get("bc")
-  decided = "dataset data_dir model_run total_updates seed num_seeds evaluation"
+  decided = (
+    "dataset data_dir model_run total_updates seed num_seeds evaluation checkpoint"
+  ).split()
   for label, values in systems.items():
-    for name in (*decided.split(), "checkpoint"):
+    for name in decided:
       if getattr(values, name) != getattr(plain, name):
         raise ValueError(f"presets: {label!r}: {name} is the same for all; use a flag")
 

@@ -42,7 +42,7 @@ _UNCERTAINTIES = flags.DEFINE_list(
 )
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Fits of each model.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first fit.")
-_UPDATES = flags.DEFINE_integer("fit_updates", 0, "Of a fit; an entry's field wins.", 0)
+_UPDATES = flags.DEFINE_integer("fit_updates", 0, "0: the preset's; entries win.", 0)
 _BATCH = flags.DEFINE_integer("batch_size", 0, "Of a fit; 0: the preset's.", 0)
 _SPLIT = flags.DEFINE_enum(
   "split", "test", ["select", "test"], "Choose designs on one, report on the other."

@@ -59,12 +59,14 @@ def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> tuple[Act | None, str]:
   played = card.get("behaviour")
   if not isinstance(played, dict) or "snapshots" not in played:
     return None, "the dataset's card names no behaviour policies"
+  environments = {entry["name"].rpartition("/")[0] for entry in played["snapshots"]}
+  shipped = [
+    dataclasses.asdict(snapshot)
+    for name in environments.intersection(library.environments())
+    for snapshot in library.index(name).snapshots
+  ]
   for entry in played["snapshots"]:
-    environment = entry["name"].rpartition("/")[0]
-    shipped = ()
-    if environment in library.environments():
-      shipped = library.index(environment).snapshots
-    if not any(entry.items() <= dataclasses.asdict(s).items() for s in shipped):
+    if not any(entry.items() <= snapshot.items() for snapshot in shipped):
       return None, f"the policy that played, {entry['name']!r}, is none of the shipped"
   params = [library.load(entry["name"]) for entry in played["snapshots"]]
   stacked = jax.tree.map(lambda *x: jnp.stack(x), *params)

@@ -139,7 +139,7 @@ def test_who_played_is_what_the_card_says():
   now = TimeStep(
     obs=obs,
     state=jnp.zeros((3, 120)),
-    legal=jnp.ones((3, 5, 10), bool),
+    legal=jnp.ones((3, 5, 10), bool).at[..., 0].set(False),
     reward=jnp.zeros(3),
     discount=jnp.ones(3),
     last=jnp.zeros(3, bool),
@@ -152,4 +152,5 @@ def test_who_played_is_what_the_card_says():
     chosen.append(policy.choose(scores, now.legal, "discrete", 0.0, key))
   assert (chosen[0] != chosen[1]).any(1).all()
   expected = jnp.stack([chosen[0][0], chosen[1][1], chosen[0][2]])
+  assert (expected > 0).all()  # legal ones
   np.testing.assert_array_equal(act(now, jax.random.key(0)), expected)
