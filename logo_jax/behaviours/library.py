@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax.behaviours import policy
+from logo_jax.behaviours.entity_policy import EntityParams
+from logo_jax.behaviours.layers import Layers
 
 PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
 
@@ -24,19 +26,23 @@ class Snapshot:
   """A policy at one moment of its training, as evaluated when it was shipped."""
 
   name: str  # <suite>/<scenario>/<k>, for example "smax/2s3z/3"
+  seed: int  # of the training
   steps: int  # joint environment steps of training
-  episodes: int  # of the evaluation; actions sampled, not greedy
-  win_rate: float
+  episodes: int  # of each evaluation
+  win_rate: float  # in test mode, as the next one
   return_mean: float
+  sampled_win_rate: float  # with actions sampled as in training, as the next one
+  sampled_return_mean: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """All snapshots of an environment, in order of training."""
+  """All snapshots of an environment: one training after another, each in its order."""
 
   environment: str  # <suite>/<scenario>
   random_return: float  # mean return of uniform play over legal actions
-  seed: int  # of the training
+  seeds: tuple[int, ...]  # of the trainings; the first one's goes to the expert
+  test_mode: policy.Mode  # how they play when they are judged
   versions: dict[str, str]
   recipe: dict[str, Any]  # the fields of `ppo.Config`
   snapshots: tuple[Snapshot, ...]
@@ -67,6 +73,8 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
     )
   content = json.loads((root / environment / "index.json").read_text())
   content["snapshots"] = tuple(Snapshot(**entry) for entry in content["snapshots"])
+  content["seeds"] = tuple(content["seeds"])
+  content["test_mode"] = policy.Mode(**content["test_mode"])
   return Index(**content)
 
 
@@ -86,12 +94,7 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
     raise ValueError(f"snapshot {name!r} is not one of: {', '.join(known)}")
   path = root / environment / f"{number}.npz"
   with np.load(path, allow_pickle=False) as file:
-    return policy.PolicyParams(
-      [
-        (jnp.asarray(file[f"weight_{i}"]), jnp.asarray(file[f"bias_{i}"]))
-        for i in range(len(file.files) // 2)
-      ]
-    )
+    return _params({key: file[key] for key in file.files})
 
 
 def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
@@ -114,7 +117,8 @@ def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
   for k, policy_params in enumerate(params):
     np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
   content = dataclasses.replace(content, params_hash=params_hash(params))
-  text = json.dumps(dataclasses.asdict(content), indent=2)
+  stored = dataclasses.asdict(content) | {"test_mode": content.test_mode._asdict()}
+  text = json.dumps(stored, indent=2)
   (partial / "index.json").write_text(text + "\n")
   if folder.exists():
     folder.rename(old)
@@ -134,7 +138,26 @@ def params_hash(params: list[policy.PolicyParams]) -> str:
 
 
 def _arrays(params: policy.PolicyParams) -> dict[str, np.ndarray]:
+  """The arrays of a file: those of a part of several have its name before theirs."""
   arrays = {}
-  for i, (weight, bias) in enumerate(params.layers):
-    arrays |= {f"weight_{i}": np.asarray(weight), f"bias_{i}": np.asarray(bias)}
+  for part, layers in params._asdict().items():
+    prefix = "" if isinstance(params, policy.FlatParams) else f"{part}_"
+    for i, (weight, bias) in enumerate(layers):
+      arrays[f"{prefix}weight_{i}"] = np.asarray(weight)
+      arrays[f"{prefix}bias_{i}"] = np.asarray(bias)
   return arrays
+
+
+def _params(arrays: dict[str, np.ndarray]) -> policy.PolicyParams:
+  """What `_arrays` has taken apart."""
+
+  def layers(prefix: str) -> Layers:
+    num = sum(name.startswith(f"{prefix}weight_") for name in arrays)
+    return [
+      tuple(jnp.asarray(arrays[f"{prefix}{x}_{i}"]) for x in ("weight", "bias"))
+      for i in range(num)
+    ]
+
+  if "weight_0" in arrays:
+    return policy.FlatParams(layers(""))
+  return EntityParams(*(layers(f"{part}_") for part in EntityParams._fields))
