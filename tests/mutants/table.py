@@ -557,6 +557,14 @@ _DATA = (
     ("data/test_dataset.py",),
   ),
   Mutant(
+    "errors-of-selection",
+    "evaluation/open_loop.py",
+    'split: str = "test"',
+    'split: str = "select"',
+    "models are reported on what they were selected by",
+    ("evaluation/test_model_error.py::test_windows_of_all_episodes",),
+  ),
+  Mutant(
     "ring-forgets-its-place",
     "replay/ring.py",
     "first = (ring.count % num_blocks) * size",
