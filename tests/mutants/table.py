@@ -1,6 +1,6 @@
 """Mistakes that the quick tests must notice, one by one.
 
-Each takes the place of a piece of the source that occurs there once; `test_table.py`
+Each takes the place of a piece of the source that occurs there once; `test_mutants.py`
 says so when the source has moved on. Pieces are short, so that they seldom do.
 """
 
