@@ -76,9 +76,9 @@ class Config:
   # z then count less, and several devices do not agree on the divisor.
   shift_value_loss: bool = False
   policy_on: Literal["real", "batch"] = "real"
-  # Values are in scaled rewards; None: 10 if actions are discrete, else 1.
+  # Values are in scaled rewards; None: see `parts.common.reward_scale`.
   reward_scale: float | None = None
-  clip_target: bool = True  # to the range of returns-to-go in the data
+  clip_target: bool = True  # to the range of returns that the data allow
   target_rate: float = 0.005  # Polyak step
   target_period: int = 1  # updates between such steps
   # Largest norm of gradients; None: as all learners'. Published: 1.
@@ -156,12 +156,15 @@ def make(config: Config, context: LearnerContext) -> Learner:
   def act(params, carry, obs, legal, key, greedy: bool = False):
     return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
 
-  return Learner(init, update, parts.policy.initial_carry, act, config.window)
+  return Learner(
+    *(init, update, parts.policy.initial_carry, act, config.window), config=config
+  )
 
 
 def make_parts(config: Any, context: LearnerContext) -> Parts:
   """Checks the configuration, as `make` says, and builds the networks."""
   spec, statistics = context.spec, context.statistics
+  config = common.with_reward_scale(config, spec.action_kind, statistics)
   config = _check(config, spec.action_kind)
   trunk = common.make_trunk(config)
   plain = trunk._replace(recurrent=False)
@@ -176,7 +179,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     v=make_agent_network(spec.num_agents, spec.obs_dim, 1, plain),
     mixer=LinearMixer(spec.num_agents, dtype=trunk.dtype),
     statistics=statistics,
-    value_range=backup.value_range(config, statistics),
+    value_range=backup.value_range(config, context),
   )
 
 
@@ -185,7 +188,6 @@ def _check(config: Config, action_kind: str) -> Any:
     config,
     action_kind,
     alpha={"discrete": 1.0, "continuous": 10.0},
-    reward_scale=common.REWARD_SCALE,
   )
   given = {} if config.clip_norm is None else {"clip_norm": "(0"}
   ranges.check(
@@ -246,13 +248,15 @@ def _q_loss(
   next_weights = _mix(parts, target["mixer"], t.next_state)
   next_v = next_weights.mix(_v(parts, target["v"], t.next_obs))
   reward, discount = config.reward_scale * t.reward, config.discount * t.discount
-  target_q = td.one_step_target(reward, discount, next_v, parts.value_range)
+  target_q = td.one_step_target(reward, discount, next_v)
+  target_q, clipped = backup.clip(target_q, parts.value_range)
   loss = jnp.mean(batch.weight * jnp.square(q - target_q))
   scale = config.reward_scale
   metrics = {
     "learner/bellman_error": 0.5 * loss / scale**2,
     "learner/q": jnp.mean(batch.weight * q) / scale,
     "learner/q_target": jnp.mean(batch.weight * target_q) / scale,
+    "learner/targets_clipped": jnp.mean(batch.weight * clipped),
   }
   return loss, metrics
 

@@ -58,12 +58,11 @@ def compose(
     ValueError: components that do not fit together, by name.
   """
   imagination = _imagination(config, spec, statistics)
-  if imagination is not None:
-    low, high = statistics.return_range
-    low -= imagination.weighting.return_loss
-    statistics = statistics._replace(return_range=(low, high))
   context = LearnerContext(
-    spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
+    spec,
+    statistics,
+    functools.partial(optimizers.adam, axis_name=axis_name),
+    imagination.weighting.return_loss if imagination else 0.0,
   )
   learner = registry.make("learner", config.learner, context)
   if imagination is not None:
