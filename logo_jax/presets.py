@@ -99,7 +99,7 @@ _PRESETS = {
   "ensemble": lambda: _model_based(
     "ensemble",
     model="ensemble",
-    uncertainty=component("uncertainty", "disagreement", quantile=0.95),
+    uncertainty=component("uncertainty", "disagreement", quantile=0.95, by_kind=True),
   ),
   # The same with networks that read entities: far more accurate where the environment
   # has a layout, and slower to fit.
@@ -123,12 +123,17 @@ _PRESETS = {
     weighting="halt",
     learner=_local_cql(),
   ),
-  "sumo": lambda: _model_based(
-    "sumo",
-    model=component("model", "ensemble", scope="local", num_members=7),
-    uncertainty="knn_search",
-    weighting="halt",
-    learner=_local_cql(),
+  # The search is dear, so that fewer rollouts are begun, and kept for longer.
+  "sumo": lambda: dataclasses.replace(
+    _model_based(
+      "sumo",
+      model=component("model", "ensemble", scope="local", num_members=7),
+      uncertainty="knn_search",
+      weighting="halt",
+      learner=_local_cql(),
+    ),
+    num_starts=128,
+    replay_collections=80,
   ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),

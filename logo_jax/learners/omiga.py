@@ -25,9 +25,9 @@ imitation of its own imagined actions would regularise it towards itself: at eac
 it could move on from where it is, and the bound on its distance from the data, which is
 what the method is about, would be lost (`policy_on="batch"` does it).
 
-Deviations: rewards are scaled, targets are clipped to the range of returns in the data,
-weights of imitation are at most 100, not e^10, as one recorded action could otherwise
-outweigh the batch; categorical policies are over legal actions, not over all.
+Deviations: rewards are scaled, targets clipped to the data's range of returns, weights
+of imitation are at most 100, not e^10, as one recorded action could otherwise outweigh
+the batch; categorical policies are over legal actions, not over all.
 """
 
 import dataclasses
@@ -156,9 +156,8 @@ def make(config: Config, context: LearnerContext) -> Learner:
   def act(params, carry, obs, legal, key, greedy: bool = False):
     return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
 
-  return Learner(
-    *(init, update, parts.policy.initial_carry, act, config.window), config=config
-  )
+  made = init, update, parts.policy.initial_carry, act, config.window
+  return Learner(*made, config=config)
 
 
 def make_parts(config: Any, context: LearnerContext) -> Parts:
@@ -184,11 +183,8 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
 
 
 def _check(config: Config, action_kind: str) -> Any:
-  config = common.resolve(
-    config,
-    action_kind,
-    alpha={"discrete": 1.0, "continuous": 10.0},
-  )
+  default = {"discrete": 1.0, "continuous": 10.0}
+  config = common.resolve(config, action_kind, alpha=default)
   given = {} if config.clip_norm is None else {"clip_norm": "(0"}
   ranges.check(
     "learner.",
@@ -248,8 +244,8 @@ def _q_loss(
   next_weights = _mix(parts, target["mixer"], t.next_state)
   next_v = next_weights.mix(_v(parts, target["v"], t.next_obs))
   reward, discount = config.reward_scale * t.reward, config.discount * t.discount
-  target_q = td.one_step_target(reward, discount, next_v)
-  target_q, clipped = backup.clip(target_q, parts.value_range)
+  unclipped = td.one_step_target(reward, discount, next_v)
+  target_q, clipped = backup.clip(unclipped, parts.value_range)
   loss = jnp.mean(batch.weight * jnp.square(q - target_q))
   scale = config.reward_scale
   metrics = {

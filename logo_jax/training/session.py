@@ -13,11 +13,13 @@ import numpy as np
 from logo_jax.config import ExperimentConfig
 from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
-from logo_jax.logging import Stop
+from logo_jax.logging import Stop, say
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
 from logo_jax.types import Dataset, Environment, HostEnvironment, Learner, Params
+
+CLIPPED_SHARE = 0.05  # of targets, above which it is said
 
 
 class Diverged(ValueError):
@@ -67,6 +69,25 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
     if not math.isfinite(value):
       raise Diverged(
         f"{name}: {value} at {unit} {step}; the last checkpoint, from before, is kept"
+      )
+
+
+class ClippingAlarm:
+  """Says once that many targets lie outside of what the data allow."""
+
+  def __init__(self) -> None:
+    """Nothing has been said yet."""
+    self._said = False
+
+  def __call__(self, metrics: Mapping[str, float], step: int) -> None:
+    """Looks at the metrics of a chunk."""
+    share = metrics.get("learner/targets_clipped", 0.0)
+    if share > CLIPPED_SHARE and not self._said:
+      self._said = True
+      say(
+        f"warning: at update {step} {share:.0%} of the targets of values are outside "
+        "the range of returns in the data and are clipped to it; what they differ in "
+        "is lost. learner.clip_target=False does without the range"
       )
 
 
