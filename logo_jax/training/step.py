@@ -219,7 +219,7 @@ class _TrainStep:
     old = ring.content.valid & (state.step > self._imagine_after)
     ring = ring._replace(content=ring.content._replace(valid=old))
     ring = ring_lib.write(ring, self._collect(params, starts, key))
-    _, uncertainty, weighting, eventful = self._imagination
+    _, uncertainty, weighting, eventful, _ = self._imagination
     content = ring.content
     u = uncertainty.calibrate(state.uncertainty, content.score)
     valid = content.valid
@@ -257,7 +257,7 @@ class _TrainStep:
   ) -> Batch:
     """The imagined part, drawn by weight; windows lie around the rows drawn."""
     assert self._imagination is not None
-    _, uncertainty, weighting, _ = self._imagination
+    _, uncertainty, weighting, *_ = self._imagination
     content, weight = source.ring.content, source.mass
     num, length = self._num_imagined, self._window
     if length == 1:

@@ -8,8 +8,9 @@ from jaxtyping import Array, Float, Int
 
 from logo_jax.types import Params, Prediction, Transition, WorldModel
 
-# Of the distance of predicted rewards from their median: where kinds of steps part.
-_PARTS = (0.5, 0.9, 0.99)
+# Where kinds of steps part: quantiles of predicted rewards, and chances of an end.
+_REWARDS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
+_ENDS = (0.05, 0.5)
 _PRIOR = 5.0  # held-out rows as which all of them count in the moments of a kind
 _LEAST = 1e-8  # score
 
@@ -41,12 +42,11 @@ class Kinds(NamedTuple):
   """How scores are on held-out steps of each kind K, and on all of them.
 
   Where much happens, views are further apart than where nothing does, without knowing
-  less for it. What a step is like is said by the model: whether the episode ends, or
-  else by how much the reward differs from the usual one, in four classes.
+  less for it. What a step is like is said by the model: how likely the episode ends,
+  in three classes, and where that is not likely how large the reward is, in eight.
   """
 
-  usual: Float[Array, ""]  # reward
-  edges: Float[Array, " E"]  # between classes, of the distance from it
+  edges: Float[Array, " E"]  # between classes of rewards
   mean: Float[Array, " K"]  # of log scores
   std: Float[Array, " K"]
   mean_all: Float[Array, ""]
@@ -60,16 +60,16 @@ class Kinds(NamedTuple):
     discount: Float[Array, " C"],
   ) -> "Kinds":
     """From scores of held-out steps, and what the model predicts of them."""
-    usual = jnp.median(reward)
-    edges = jnp.quantile(jnp.abs(reward - usual), jnp.array(_PARTS))
+    edges = jnp.quantile(reward, jnp.array(_REWARDS))
     log = jnp.log(jnp.maximum(score, _LEAST))
     mean_all, std_all = log.mean(), log.std()
-    is_kind = jax.nn.one_hot(_kind(usual, edges, reward, discount), len(_PARTS) + 2)
+    num_kinds = len(_REWARDS) + 1 + len(_ENDS)
+    is_kind = jax.nn.one_hot(_kind(edges, reward, discount), num_kinds)
     num = is_kind.sum(0) + _PRIOR
     mean = (log @ is_kind + _PRIOR * mean_all) / num
     squares = ((log[:, None] - mean) ** 2 * is_kind).sum(0)
     std = jnp.sqrt((squares + _PRIOR * std_all**2) / num)
-    return cls(usual, edges, mean, std, mean_all, std_all)
+    return cls(edges, mean, std, mean_all, std_all)
 
   def matched(
     self,
@@ -81,15 +81,14 @@ class Kinds(NamedTuple):
 
     Within a kind the order stays what it was.
     """
-    kind = _kind(self.usual, self.edges, reward, discount)
+    kind = _kind(self.edges, reward, discount)
     log = jnp.log(jnp.maximum(score, _LEAST))
     z = (log - self.mean[kind]) / jnp.maximum(self.std[kind], _LEAST)
     return jnp.exp(self.mean_all + self.std_all * z)
 
 
-def _kind(
-  usual: jax.Array, edges: jax.Array, reward: jax.Array, discount: jax.Array
-) -> Int[Array, "*b"]:
-  """The last one is that of steps after which the episode more likely ends."""
-  by_reward = jnp.searchsorted(edges, jnp.abs(reward - usual), side="right")
-  return jnp.where(discount > 0.5, by_reward, len(_PARTS) + 1)
+def _kind(edges: jax.Array, reward: jax.Array, discount: jax.Array) -> Int[Array, "*b"]:
+  """The last ones are those of steps after which the episode may end."""
+  by_reward = jnp.searchsorted(edges, reward, side="right")
+  by_end = jnp.searchsorted(jnp.array(_ENDS), 1.0 - discount, side="right")
+  return jnp.where(by_end > 0, len(_REWARDS) + by_end, by_reward)

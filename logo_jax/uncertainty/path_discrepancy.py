@@ -8,7 +8,9 @@ of real data. What is stored is the root mean square.
 Where much happens the paths are further apart than where nothing does, so that
 confidence would draw few victories and ends, however well they are known. With
 `by_kind` scores are matched to those of held-out steps of the same kind, as the model
-itself expects it (`parts.Kinds`); without it they are Eq. 5's.
+itself expects it (`parts.Kinds`); without it they are Eq. 5's. Held-out rows of
+smax/2s3z/medium-replay then weigh, in units of the mean and beside 1 for all: steps
+without reward 1.05 (by Eq. 5 1.27), damage 0.97 (0.81), ends 0.77 (0.42).
 
 The auxiliary path says a distribution, of which s_hat is the mean. With `spread` it is
 a draw, and u^2 is the expectation of the square over draws, || s_hat - s' ||^2 plus the
