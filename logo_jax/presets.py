@@ -64,7 +64,7 @@ def _local_cql() -> Component:
 _PRESETS = {
   # The local-to-global world model with uncertainty-weighted sampling.
   "logo": lambda: _model_based("logo"),
-  # The same with the world model that the equations say.
+  # The same with the world model, and the uncertainty, that the equations say.
   "logo_literal": lambda: _model_based(
     "logo_literal",
     model=component(
@@ -76,6 +76,7 @@ _PRESETS = {
       reconstruct_weight=1.0,
       variance_exponent=0.0,
     ),
+    uncertainty=component("uncertainty", "path_discrepancy", by_kind=False),
   ),
   # The same with imagined transitions drawn uniformly.
   "logo_uniform": lambda: _model_based(
