@@ -146,7 +146,7 @@ def train(
     if fresh and evaluator:  # the curve's first point: an untrained policy
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), "train")
-    watch_clipping = ClippingAlarm()
+    watch_clipping = ClippingAlarm(total)
     feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)
     with feeds as feed, progress(f"train {config.preset}", total, initial=step) as bar:
       while step < total:

@@ -73,16 +73,21 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
 
 
 class ClippingAlarm:
-  """Says once that many targets lie outside of what the data allow."""
+  """Says once that many targets lie outside of what the data allow.
 
-  def __init__(self) -> None:
-    """Nothing has been said yet."""
+  At first many do: values that have not been learned are noise around 0, and 0 is where
+  the range of returns often ends.
+  """
+
+  def __init__(self, total_updates: int) -> None:
+    """Looks from half of the updates on, or from the 5,000th."""
+    self._since = min(total_updates // 2, 5_000)
     self._said = False
 
   def __call__(self, metrics: Mapping[str, float], step: int) -> None:
     """Looks at the metrics of a chunk."""
     share = metrics.get("learner/targets_clipped", 0.0)
-    if share > CLIPPED_SHARE and not self._said:
+    if share > CLIPPED_SHARE and step >= self._since and not self._said:
       self._said = True
       say(
         f"warning: at update {step} {share:.0%} of the targets of values are outside "
