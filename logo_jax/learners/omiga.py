@@ -244,8 +244,9 @@ def _q_loss(
   next_weights = _mix(parts, target["mixer"], t.next_state)
   next_v = next_weights.mix(_v(parts, target["v"], t.next_obs))
   reward, discount = config.reward_scale * t.reward, config.discount * t.discount
+  target_q = td.one_step_target(reward, discount, next_v, parts.value_range)
   unclipped = td.one_step_target(reward, discount, next_v)
-  target_q, clipped = backup.clip(unclipped, parts.value_range)
+  clipped = backup.outside(unclipped, parts.value_range)
   loss = jnp.mean(batch.weight * jnp.square(q - target_q))
   scale = config.reward_scale
   metrics = {

@@ -67,7 +67,7 @@ class Kinds(NamedTuple):
     is_kind = jax.nn.one_hot(_kind(edges, reward, discount), num_kinds)
     num = is_kind.sum(0) + _PRIOR
     mean = (log @ is_kind + _PRIOR * mean_all) / num
-    squares = ((log[:, None] - mean) ** 2 * is_kind).sum(0)
+    squares = ((log[:, None] - mean[None]) ** 2 * is_kind).sum(0)
     std = jnp.sqrt((squares + _PRIOR * std_all**2) / num)
     return cls(edges, mean, std, mean_all, std_all)
 

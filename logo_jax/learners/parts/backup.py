@@ -17,13 +17,19 @@ from logo_jax.types import Batch, LearnerContext, Params, Transition
 _NOISE = 0.005
 
 
-def returns(batch: Batch, next_q: jax.Array, config: Any) -> jax.Array:
+def returns(
+  batch: Batch,
+  next_q: jax.Array,
+  config: Any,
+  value_range: tuple[float, float] | None = None,
+) -> jax.Array:
   """One-step or TD(lambda) targets.
 
   Args:
     batch: transitions [*b]; for TD(lambda), windows [B, T].
     next_q: value of each step's next state, [*b], in scaled rewards.
     config: has `discount`, `reward_scale` and `td_lambda`.
+    value_range: least and largest possible value, in scaled rewards; None for none.
 
   Returns:
     Targets [*b] without gradient. The recursion of TD(lambda) ends where the window
@@ -32,10 +38,11 @@ def returns(batch: Batch, next_q: jax.Array, config: Any) -> jax.Array:
   t = batch.transition
   reward, discount = config.reward_scale * t.reward, config.discount * t.discount
   if config.td_lambda == 0:
-    return td.one_step_target(reward, discount, next_q)
+    return td.one_step_target(reward, discount, next_q, value_range)
   goes_on = jnp.roll(batch.weight, -1, axis=-1) > 0
   lambdas = config.td_lambda * goes_on
-  return jax.vmap(td.lambda_returns)(reward, discount, next_q, lambdas)
+  target = jax.vmap(td.lambda_returns)(reward, discount, next_q, lambdas)
+  return target if value_range is None else jnp.clip(target, *value_range)
 
 
 def value_range(config: Any, context: LearnerContext) -> tuple[float, float] | None:
@@ -64,21 +71,18 @@ def _for_ever(reward: float, discount: float) -> float:
   return reward / (1 - discount) if discount < 1 else math.copysign(math.inf, reward)
 
 
-def clip(
-  target: jax.Array, value_range: tuple[float, float] | None
-) -> tuple[jax.Array, jax.Array]:
-  """Targets within the range, and which of them were outside, as 0 or 1.
+def outside(target: jax.Array, value_range: tuple[float, float] | None) -> jax.Array:
+  """1 where a target is outside of the range and has to be clipped, else 0.
 
   Args:
-    target: of any shape.
+    target: unclipped, of any shape.
     value_range: from `value_range`.
   """
   if value_range is None:
-    return target, jnp.zeros_like(target)
+    return jnp.zeros_like(target)
   low, high = value_range
   noise = _NOISE * (high - low) if math.isfinite(high - low) else 0.0
-  outside = (target < low - noise) | (target > high + noise)
-  return jnp.clip(target, low, high), outside.astype(target.dtype)
+  return ((target < low - noise) | (target > high + noise)).astype(target.dtype)
 
 
 def follow(params: Params, target: Params, step: jax.Array, config: Any) -> Params:

@@ -241,7 +241,9 @@ def _target(
     chosen, _ = head.sample(outputs, t.next_legal, key)
     next_q = joint(next_target, actions.encode(chosen, num_actions))
   next_q = next_q.min(0)
-  return backup.clip(backup.returns(batch, next_q, config), parts.value_range)
+  target_q = backup.returns(batch, next_q, config, parts.value_range)
+  unclipped = backup.returns(batch, next_q, config)
+  return target_q, backup.outside(unclipped, parts.value_range)
 
 
 def _policy_outputs(parts: Parts, params, contexts, t: Transition):

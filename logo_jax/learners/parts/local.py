@@ -198,13 +198,18 @@ def _sampled_push_down(
 def _target(
   parts: Parts, next_q: jax.Array, batch: Batch
 ) -> tuple[jax.Array, jax.Array]:
-  """The least of the heads' returns, [*b, N]; the team's reward is every agent's."""
+  """The least of the heads' returns, [*b, N], and which had to be clipped.
 
-  def returns(q: jax.Array) -> jax.Array:
-    return backup.returns(batch, q, parts.config)
+  The team's reward is every agent's.
+  """
 
-  least = jax.vmap(jax.vmap(returns, -1, -1))(next_q).min(0)
-  return backup.clip(least, parts.value_range)
+  def least(value_range: tuple[float, float] | None) -> jax.Array:
+    def returns(q: jax.Array) -> jax.Array:
+      return backup.returns(batch, q, parts.config, value_range)
+
+    return jax.vmap(jax.vmap(returns, -1, -1))(next_q).min(0)
+
+  return least(parts.value_range), backup.outside(least(None), parts.value_range)
 
 
 def _select(q: jax.Array, action: jax.Array) -> jax.Array:
