@@ -17,7 +17,7 @@ def make(
   """Builds the codec of states, or of observations `[*b, N, O]` if there is a mask.
 
   Args:
-    moments: of the features [F].
+    moments: of the features [F], or [N, F] of each agent.
     mask: bool [N, F], False where a feature is padding.
     variance_exponent: of beta-NLL; None predicts no variance, the loss is the squared
       error then.
@@ -57,7 +57,7 @@ def make(
   def vector(tokens: Tokens) -> jax.Array:
     return jnp.where(real, unstandardise(tokens.values[..., 0, :], moments), 0.0)
 
-  size = moments.varies.shape[0]
+  size = moments.varies.shape[-1]
   return Codec(
     structure=_structure(real),
     num_tokens=1,

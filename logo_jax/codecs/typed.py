@@ -35,7 +35,7 @@ def make(
 
   Args:
     tables: one of the state, or one of each agent's observation.
-    moments: of the features [F]; the data's, not traced.
+    moments: of the features [F], or [N, F] of each agent; the data's, not traced.
     mask: bool [N, F], False where a feature is padding.
     variance_exponent: of beta-NLL, the loss of continuous features.
   """

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 class BlockWeights(NamedTuple):
@@ -63,6 +63,12 @@ def effective_sample_size(log_weight: Float[Array, " R"]) -> Float[Array, ""]:
   weight = jnp.where(finite, jnp.exp(log_weight - top), 0.0)
   n = jnp.maximum(finite.sum(), 1)
   return weight.sum() ** 2 / (n * (weight**2).sum())
+
+
+def share(log_weight: Float[Array, " R"], of: Bool[Array, " R"]) -> Float[Array, ""]:
+  """How much of the weight some rows have, the share of draws that are theirs."""
+  total = jax.nn.logsumexp(log_weight)
+  return jnp.where(of, jnp.exp(log_weight - total), 0.0).sum()
 
 
 def _draw(weight: jax.Array, uniform: jax.Array) -> jax.Array:

@@ -73,6 +73,12 @@ def test_effective_sample_size_by_hand():
   np.testing.assert_allclose(unequal, 0.8, rtol=1e-6)
 
 
+def test_share_of_draws_by_hand():
+  log_weight = jnp.log(jnp.array([1.0, 3.0, 0.0, 4.0]))
+  share = sampling.share(log_weight, jnp.array([True, False, True, True]))
+  np.testing.assert_allclose(share, 5 / 8, rtol=1e-6)
+
+
 def _total_variation(blocks: sampling.BlockWeights, weight: np.ndarray) -> float:
   """Between the float32 law that `sample` draws from and the exact one."""
 
