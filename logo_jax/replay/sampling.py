@@ -66,7 +66,7 @@ def effective_sample_size(log_weight: Float[Array, " R"]) -> Float[Array, ""]:
   finite = jnp.isfinite(log_weight)
   top = jnp.max(jnp.where(finite, log_weight, -jnp.inf))
   weight = jnp.where(finite, jnp.exp(log_weight - top), 0.0)
-  n = jnp.maximum(finite.sum(), 1)
+  n = jnp.maximum(finite.sum(), 1).astype(jnp.float32)
   return weight.sum() ** 2 / (n * (weight**2).sum())
 
 

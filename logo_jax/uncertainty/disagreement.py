@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logo_jax import ranges
+from logo_jax.ops.ranks import lift
 from logo_jax.types import (
   Params,
   Prediction,
@@ -99,7 +100,8 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:
     del t
-    of_groups = disagreement(prediction, config.kind) / jnp.maximum(params, 1e-8)
+    of_groups = disagreement(prediction, config.kind)
+    of_groups /= lift(jnp.maximum(params, 1e-8), of_groups.ndim)
     return REDUCE[config.over_groups](of_groups)
 
   return Uncertainty(
