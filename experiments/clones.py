@@ -1,8 +1,9 @@
 """What cloning alone gives on every dataset: the least that a learner has to beat.
 
-Makes the datasets that are missing, clones each (behaviour cloning, one seed), plays the
-clone greedily and sampled, and writes one table: the data, how much of them is new, the
-clones, and the expert, above whom nobody plays. Finished datasets are not done again.
+Makes the datasets that are missing, clones each (behaviour cloning, one seed), plays
+the clone greedily and sampled, and writes one table: the data, how much of them is new,
+the clones, and the expert, above whom hardly anybody plays. Finished datasets are not
+done again.
 
 Example: python experiments/clones.py --datasets=smax/2s3z/medium --run_dir=runs/clones
 """
@@ -17,7 +18,7 @@ from logo_jax import cli, config, experiment, files, presets
 from logo_jax.behaviours import library
 from logo_jax.data import collect, names
 from logo_jax.logging import say
-from logo_jax.reporting import runs, tables
+from logo_jax.reporting import tables
 
 _DATASETS = flags.DEFINE_list(
   "datasets", ["all"], "<suite>/<scenario>/<quality>, several, or all."

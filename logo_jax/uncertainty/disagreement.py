@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logo_jax import ranges
+from logo_jax.ops.ranks import lift
 from logo_jax.types import (
   Params,
   Prediction,
@@ -104,7 +105,8 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
     return unit, Kinds.fit(in_units(p, unit), p.reward, p.discount)
 
   def in_units(prediction: Prediction, unit: jax.Array) -> jax.Array:
-    of_groups = disagreement(prediction, config.kind) / jnp.maximum(unit, 1e-8)
+    of_groups = disagreement(prediction, config.kind)
+    of_groups /= lift(jnp.maximum(unit, 1e-8), of_groups.ndim)
     return REDUCE[config.over_groups](of_groups)
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:

@@ -179,16 +179,16 @@ def _train_some(preset, loaded, **changes):
   _, train, params = systems.train_parts(config, loaded)
   traces = 0
 
-  def counted(state, data):
+  def chunk(state, data):  # named so that other tests find its program in the cache
     nonlocal traces
     traces += 1
     return train.chunk(state, data)
 
   state = jax.jit(train.init)(jax.random.key(0), params, loaded.data)
-  chunk = jax.jit(counted, donate_argnums=0)
+  run = jax.jit(chunk, donate_argnums=0)
   before = jax.device_get(state.learner.params)
   for _ in range(3):
-    state, metrics = chunk(state, loaded.data)
+    state, metrics = run(state, loaded.data)
   assert traces == 1
   assert int(state.step) == 30 == int(state.learner.step)
   assert all(np.isfinite(v).all() for v in jax.tree.leaves(metrics))
