@@ -17,10 +17,9 @@ import pathlib
 import time
 from typing import Any
 
-from logo_jax import files, nested
+from logo_jax import files, metric_lines, nested, reading
 
-PHASES = ("model", "train")  # in the order in which a run goes through them
-_OWN_KEYS = ("phase", "step", "time")
+PHASES = metric_lines.PHASES
 
 
 class RunFolder:
@@ -62,7 +61,8 @@ class RunFolder:
     Raises:
       OSError: the folder cannot be written to.
       FileExistsError: another run holds it, or it holds a run without a config.
-      ValueError: the run was started with another `config`, or JSON cannot hold it.
+      ValueError: the run was started with another `config`, JSON cannot hold it, or a
+        file of the run is damaged.
     """
     run = cls(path)
     config = _checked_config(config)
@@ -125,7 +125,7 @@ class RunFolder:
       ValueError: an unknown phase, or a metric named like a column of ours.
     """
     _phase_index(phase)
-    for name in _OWN_KEYS:
+    for name in metric_lines.COLUMNS:
       if name in metrics:
         raise ValueError(f"metric {name!r} is not allowed; it names a column already")
     now = time.time()
@@ -181,6 +181,9 @@ class RunFolder:
             "choose another folder"
           )
       return
+    if self.metrics_path.exists():  # what is damaged is told before anything changes
+      for _ in metric_lines.read(self.metrics_path):
+        pass
     stored = self._stored_config()
     difference = nested.first_difference(stored, config)
     if difference is not None:
@@ -193,10 +196,7 @@ class RunFolder:
   def _stored_config(self) -> dict[str, Any] | None:
     if not self.config_path.exists():
       return None
-    try:
-      return json.loads(self.config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-      raise ValueError(f"config: {self.config_path} holds no JSON ({error})") from error
+    return reading.json_file(self.config_path)
 
   def _check_writable(self) -> None:
     """Creates the folder and a file in it: permission bits do not tell root."""
@@ -235,13 +235,9 @@ class RunFolder:
     """Keeps the whole lines that `keep` accepts; leaves the file if that is all."""
     if not self.metrics_path.exists():
       return
-    text = self.metrics_path.read_bytes()
-    kept = b"".join(
-      line
-      for line in text.splitlines(keepends=True)
-      if (row := _parse(line)) is not None and keep(row)
-    )
-    if kept != text:
+    rows = metric_lines.read(self.metrics_path)
+    kept = b"".join(line for line, row in rows if keep(row))
+    if kept != self.metrics_path.read_bytes():
       with files.replacing(self.metrics_path) as temporary:
         temporary.write_bytes(kept)
 
@@ -259,14 +255,6 @@ class RunFolder:
     for writer in self._writers.values():
       writer.close()
     self._writers.clear()
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-  """The row of a line, or None for one that was not written to its end."""
-  try:
-    return json.loads(line) if line.endswith(b"\n") else None
-  except ValueError:
-    return None
 
 
 def _phase_index(phase: str) -> int:

@@ -4,6 +4,7 @@ A folder per environment holds one `<k>.npz` per snapshot, in order of training,
 `index.json`, which says how good each one is.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax import reading, schema, types
 from logo_jax.behaviours import policy
 
 PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
@@ -57,17 +59,28 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
     root: where the folders lie; the shipped ones by default.
 
   Raises:
-    ValueError: there are none for this environment.
+    ValueError: there are none for this environment, or the index is damaged.
   """
   known = environments(root)
   if environment not in known:
     raise ValueError(
       f"environment {environment!r} has no behaviour policies; there are some for: "
-      f"{', '.join(known) or 'none'} (experiments/train_behaviour.py makes others)"
+      f"{reading.listed(known)} (experiments/train_behaviour.py makes others)"
     )
-  content = json.loads((root / environment / "index.json").read_text())
-  content["snapshots"] = tuple(Snapshot(**entry) for entry in content["snapshots"])
-  return Index(**content)
+  path = root / environment / "index.json"
+  content = schema.build(Index, reading.json_file(path), f"{path}: ")
+  if content.environment != environment:
+    raise ValueError(
+      f"{path}: environment: must be {environment!r}; got {content.environment!r}"
+    )
+  names = [f"{environment}/{k}" for k in range(len(content.snapshots))]
+  found = [snapshot.name for snapshot in content.snapshots]
+  if found != names or not found:
+    raise ValueError(
+      f"{path}: snapshots: must be named {environment}/0, .../1 and so on; got "
+      f"{reading.listed(found)}"
+    )
+  return content
 
 
 def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
@@ -78,20 +91,51 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
     root: where the folders lie; the shipped ones by default.
 
   Raises:
-    ValueError: there is no such snapshot.
+    ValueError: there is no such snapshot, or its file is damaged.
   """
   environment, _, number = name.rpartition("/")
   known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
-    raise ValueError(f"snapshot {name!r} is not one of: {', '.join(known)}")
+    raise ValueError(f"snapshot {name!r} is not one of: {reading.listed(known)}")
   path = root / environment / f"{number}.npz"
-  with np.load(path, allow_pickle=False) as file:
-    return policy.PolicyParams(
-      [
-        (jnp.asarray(file[f"weight_{i}"]), jnp.asarray(file[f"bias_{i}"]))
-        for i in range(len(file.files) // 2)
-      ]
-    )
+  arrays = reading.npz(path)
+  _check_layers(arrays, str(path))
+  return policy.PolicyParams(
+    [
+      (jnp.asarray(arrays[f"weight_{i}"]), jnp.asarray(arrays[f"bias_{i}"]))
+      for i in range(len(arrays) // 2)
+    ]
+  )
+
+
+def load_all(
+  names: Sequence[str], spec: types.EnvSpec, root: pathlib.Path = PARAMS_FOLDER
+) -> list[policy.PolicyParams]:
+  """Loads snapshots that are to play an environment together.
+
+  Args:
+    names: as in `load`.
+    spec: of the environment.
+    root: where the folders lie; the shipped ones by default.
+
+  Raises:
+    ValueError: there is no such snapshot, its file is damaged, or it is a network of
+      another environment or of other widths than the first one's.
+  """
+  loaded: list[policy.PolicyParams] = []
+  ends = policy.sizes(spec)
+  for name in names:
+    params = load(name, root)
+    widths = [len(params.layers[0][0])] + [len(bias) for _, bias in params.layers]
+    wanted = [ends[0], *widths[1:-1], ends[1]]
+    if loaded:
+      wanted[1:-1] = [len(bias) for _, bias in loaded[0].layers[:-1]]
+    if widths != wanted:
+      raise ValueError(
+        f"{root / name}.npz has layers of the widths {widths}, must have {wanted}"
+      )
+    loaded.append(params)
+  return loaded
 
 
 def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
@@ -131,6 +175,30 @@ def params_hash(params: list[policy.PolicyParams]) -> str:
       digest.update(f"{name} {array.shape}\n".encode())
       digest.update(array.tobytes())
   return digest.hexdigest()
+
+
+def _check_layers(arrays: dict[str, np.ndarray], where: str) -> None:
+  """Refuses what is not a chain of layers, each as wide as the one before it."""
+  layers = max(len(arrays) // 2, 1)
+  names = {f"{part}_{i}" for part in ("weight", "bias") for i in range(layers)}
+  if set(arrays) != names:
+    raise ValueError(
+      f"{where}: must hold weight_0, bias_0, weight_1, ...; it has "
+      f"{reading.listed(sorted(arrays))}"
+    )
+  for i in range(layers):
+    weight, bias = arrays[f"weight_{i}"], arrays[f"bias_{i}"]
+    fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
+    if i and fits:
+      fits = weight.shape[0] == arrays[f"bias_{i - 1}"].size
+    if not fits or {weight.dtype, bias.dtype} != {np.dtype(np.float32)}:
+      raise ValueError(
+        f"{where}: weight_{i} is {weight.dtype} {list(weight.shape)} and bias_{i} "
+        f"{bias.dtype} {list(bias.shape)}, must be float32 [in, out] and [out], in "
+        "being as wide as the layer before"
+      )
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+      raise ValueError(f"{where}: weight_{i} or bias_{i} has NaN or infinity")
 
 
 def _arrays(params: policy.PolicyParams) -> dict[str, np.ndarray]:

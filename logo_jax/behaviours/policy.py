@@ -60,9 +60,14 @@ def apply_layers(layers: Layers, x: jax.Array) -> jax.Array:
 
 def init(spec: types.EnvSpec, hidden: tuple[int, ...], key: jax.Array) -> PolicyParams:
   """A policy close to uniform over legal actions, or to a normal around 0."""
+  first, last = sizes(spec)
+  return PolicyParams(init_layers((first, *hidden, last), 0.01, key))
+
+
+def sizes(spec: types.EnvSpec) -> tuple[int, int]:
+  """The numbers of inputs and outputs of a policy."""
   num_outputs = spec.action_dim * head(spec.action_kind).outputs_per_action
-  sizes = (spec.obs_dim + spec.num_agents, *hidden, num_outputs)
-  return PolicyParams(init_layers(sizes, 0.01, key))
+  return spec.obs_dim + spec.num_agents, num_outputs
 
 
 def outputs(params: PolicyParams, obs: jax.Array) -> jax.Array:

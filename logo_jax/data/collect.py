@@ -90,7 +90,7 @@ def collect(
     num_envs=int(np.clip(request.num_transitions // least_length, 8, _MAX_ENVS)),
     room=len(index.snapshots),
   )
-  params = [library.load(name, request.behaviours) for name in behaviour.snapshots]
+  params = library.load_all(behaviour.snapshots, env.spec, request.behaviours)
   # Datasets of one seed must not share episodes: each has chances of its own.
   key = jax.random.fold_in(
     jax.random.key(request.seed), zlib.crc32(request.name.encode())
