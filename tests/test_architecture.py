@@ -41,9 +41,10 @@ ALLOWED = {
   "weighting": _MATHS | {"ranges"},
   "learners": _PARTS | {"ranges"},
   "evaluation": _MATHS | {"data", "envs", "behaviours"},
-  "reporting": {"files", "metric_lines", "reading"},
+  "reporting": {"files", "metric_lines", "reading", "schema"},
   "logging": set(),
-  "checkpoint": {"files", "logging", "reading"},
+  "checkpoint": {"checkpoint_files", "logging"},
+  "checkpoint_files": {"logging", "reading"},
   "run_folder": {"files", "metric_lines", "nested", "reading"},
   "training": _MATHS
   | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
