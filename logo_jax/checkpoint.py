@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 import contextlib
-import logging
 import math
 import os
 import pathlib
@@ -89,6 +88,8 @@ class Checkpointer:
     self.wait()  # so that an error is that of the step it names
     self._saving = step
     with self._writing():
+      if latest is not None:
+        checkpoint_files.check_space(self._folder / str(latest))
       return self._manager.save(step, args=args, metrics=metrics)
 
   def steps(self) -> list[int]:
@@ -134,7 +135,7 @@ class Checkpointer:
     folder = self._folder / str(step)
     layout = checkpoint_files.read_through(folder)
     _check_layout(layout, _layout(target), str(folder))
-    _quieten()
+    checkpoint_files.quieten()
     with ocp.StandardCheckpointer() as loader:
       state = loader.restore(folder / "state", jax.tree.map(_abstract, target))
     return _owned(state)
@@ -218,7 +219,7 @@ def _make_manager(path: pathlib.Path, keep: int) -> Any:
   import orbax.checkpoint as ocp
   from orbax.checkpoint import checkpoint_managers as policies
 
-  _quieten()
+  checkpoint_files.quieten()
 
   def score(metrics: dict[str, float]) -> float:
     return metrics[METRIC]
@@ -236,17 +237,6 @@ def _make_manager(path: pathlib.Path, keep: int) -> Any:
     cleanup_tmp_directories=True,  # left by a process killed while saving
   )
   return ocp.CheckpointManager(path, options=options)
-
-
-def _quieten() -> None:
-  """Drops Orbax's notices, which it sends through absl's logger; errors are raised."""
-  logger = logging.getLogger("absl")
-  if _is_no_notice not in logger.filters:
-    logger.addFilter(_is_no_notice)
-
-
-def _is_no_notice(record: logging.LogRecord) -> bool:
-  return "orbax" not in record.pathname
 
 
 def _as_jax(leaf: Any) -> jax.Array:

@@ -1,6 +1,9 @@
 """What a checkpoint's files must hold before the loader is let at them."""
 
 from collections.abc import Sequence
+import errno
+import logging
+import os
 import pathlib
 import shutil
 from typing import Any
@@ -64,6 +67,17 @@ def best(folder: pathlib.Path, among: Sequence[int]) -> int | None:
   return max(known)[1] if known else None
 
 
+def check_space(last: pathlib.Path) -> None:
+  """Refuses to begin another checkpoint as large as the last one on a full disk.
+
+  Raises:
+    OSError: there is less room than that.
+  """
+  size = sum(path.stat().st_size for path in last.rglob("*") if path.is_file())
+  if shutil.disk_usage(last.parent).free < size:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def score(folder: pathlib.Path) -> float | None:
   """The score of the checkpoint in a folder; None if it has none, or a damaged one."""
   try:
@@ -95,4 +109,23 @@ def reason(error: Exception) -> str:
   """A message in one line, without what tensorstore appends about itself."""
   if isinstance(error, OSError) and error.strerror:
     return error.strerror
+  full = os.strerror(errno.ENOSPC)
+  if full in str(error):  # at the end of a long message
+    return full
   return reading.in_line(str(error).partition(" [")[0])
+
+
+def quieten() -> None:
+  """Drops Orbax's notices, which come through absl's logger; its errors are raised."""
+  for name, keep in (("absl", _is_ours), ("asyncio", _is_not_told_twice)):
+    logger = logging.getLogger(name)
+    if keep not in logger.filters:
+      logger.addFilter(keep)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+  return "orbax" not in record.pathname
+
+
+def _is_not_told_twice(record: logging.LogRecord) -> bool:
+  return "never retrieved" not in record.getMessage()  # of arrays after the first

@@ -20,7 +20,7 @@ from logo_jax.logging import graceful_stop, say
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, parallel
+from logo_jax.training import compose, loop, memory, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
 from logo_jax.training.step import TrainState
 
@@ -54,6 +54,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
   )
   compose.check_window(config, system.learner.window)
+  memory.check(config, loaded.spec, *system)
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]
   }

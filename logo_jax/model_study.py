@@ -60,6 +60,7 @@ def models(
     paths = {k if "." in k else f"model.{k}": v for k, v in fields.items()}
     return entries_lib.changed(config, paths)
 
+  entries_lib.check_some("models", entries)
   return entries_lib.read("models", entries, make)
 
 

@@ -6,6 +6,7 @@ that names the file. Nothing is ever unpickled.
 """
 
 from collections.abc import Iterable, Iterator
+import difflib
 import json
 import math
 import os
@@ -26,14 +27,21 @@ def in_line(error: object, most: int = _LONG) -> str:
   return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def listed(names: Iterable[object], none: str = "none") -> str:
+def listed(names: Iterable[object], none: str = "none", near: str = "") -> str:
   """Names side by side: the first ten, and how many there are beside them.
 
   Args:
     names: of any number.
     none: what is said if there are none.
+    near: of many, those like this one come first.
   """
   shown = [in_line(name, 60) for name in names]
+  if near and len(shown) > _LISTED:
+
+    def unlike(name: str) -> float:
+      return -difflib.SequenceMatcher(None, name, near).ratio()
+
+    shown.sort(key=unlike)
   more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
   return ", ".join(shown[:_LISTED]) + more or none
 

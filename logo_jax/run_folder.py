@@ -9,6 +9,7 @@ figures/        plots
 """
 
 from collections.abc import Callable
+import contextlib
 import fcntl
 import json
 import math
@@ -122,6 +123,7 @@ class RunFolder:
       phase: one of `PHASES`.
 
     Raises:
+      OSError: the file cannot be written.
       ValueError: an unknown phase, or a metric named like a column of ours.
     """
     _phase_index(phase)
@@ -132,13 +134,15 @@ class RunFolder:
     values = {name: float(value) for name, value in metrics.items()}
     row = {"phase": phase, "step": int(step), "time": round(now, 3)} | values
     line = json.dumps(files.plain(row), allow_nan=False)
-    with self.metrics_path.open("a", encoding="utf-8") as file:
-      file.write(line + "\n")
-    writer = self._writer(phase)
-    for name, value in values.items():
-      if math.isfinite(value):
-        writer.add_scalar(name, value, int(step), walltime=now)
-    writer.flush()
+    with files.writing(self.metrics_path):
+      with self.metrics_path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with files.writing(self.events / phase):
+      writer = self._writer(phase)
+      for name, value in values.items():
+        if math.isfinite(value):
+          writer.add_scalar(name, value, int(step), walltime=now)
+      writer.flush()
 
   def truncate_after(self, step: int, phase: str = "train") -> None:
     """Forgets what was logged after a step, before resuming from it.
@@ -227,9 +231,10 @@ class RunFolder:
       raise OSError(
         f"run folder: {self.path} cannot be locked ({error.strerror}); choose another"
       ) from error
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
     self._lock = lock
+    with files.writing(self.path / ".lock"):
+      os.ftruncate(lock, 0)
+      os.write(lock, f"{os.getpid()}\n".encode())
 
   def _rewrite_metrics(self, keep: Callable[[dict[str, Any]], bool]) -> None:
     """Keeps the whole lines that `keep` accepts; leaves the file if that is all."""
@@ -253,7 +258,8 @@ class RunFolder:
 
   def _close_writers(self) -> None:
     for writer in self._writers.values():
-      writer.close()
+      with contextlib.suppress(OSError):  # `log` has raised it
+        writer.close()
     self._writers.clear()
 
 

@@ -31,9 +31,9 @@ ALLOWED = {
   "replay": {"types"},
   "registry": {"types"},
   "config": {"registry", "schema"},
-  "presets": {"config", "registry"},
-  "published": {"config", "presets", "registry"},
-  "envs": {"types", "layout"},
+  "presets": {"config", "reading", "registry"},
+  "published": {"config", "presets", "reading", "registry"},
+  "envs": {"types", "layout", "reading"},
   "behaviours": _PARTS | {"envs", "files", "ranges", "reading", "schema"},
   "data": _MATHS | {"envs", "behaviours", "files", "ranges", "reading", "schema"},
   "world_models": _PARTS | {"ranges"},
@@ -49,7 +49,7 @@ ALLOWED = {
   "training": _MATHS
   | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
   | {"checkpoint", "logging", "run_folder"},
-  "cli": {"config", "presets", "published", "registry"},
+  "cli": {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
 }

@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import reading, schema, types
+from logo_jax import files, reading, schema, types
 from logo_jax.behaviours import policy
 
 PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
@@ -63,9 +63,10 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
   """
   known = environments(root)
   if environment not in known:
+    names = reading.listed(known, near=environment)
     raise ValueError(
       f"environment {environment!r} has no behaviour policies; there are some for: "
-      f"{reading.listed(known)} (experiments/train_behaviour.py makes others)"
+      f"{names} (experiments/train_behaviour.py makes others)"
     )
   path = root / environment / "index.json"
   content = schema.build(Index, reading.json_file(path), f"{path}: ")
@@ -96,7 +97,9 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
   environment, _, number = name.rpartition("/")
   known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
-    raise ValueError(f"snapshot {name!r} is not one of: {reading.listed(known)}")
+    raise ValueError(
+      f"snapshot {name!r} is not one of: {reading.listed(known, near=name)}"
+    )
   path = root / environment / f"{number}.npz"
   arrays = reading.npz(path)
   _check_layers(arrays, str(path))
@@ -154,15 +157,16 @@ def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
   partial, old = (folder.with_name(f".{folder.name}.{x}") for x in ("partial", "old"))
   for left_over in (partial, old):
     shutil.rmtree(left_over, ignore_errors=True)
-  partial.mkdir(parents=True)
-  for k, policy_params in enumerate(params):
-    np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
   content = dataclasses.replace(content, params_hash=params_hash(params))
   text = json.dumps(dataclasses.asdict(content), indent=2)
-  (partial / "index.json").write_text(text + "\n")
-  if folder.exists():
-    folder.rename(old)
-  partial.rename(folder)
+  with files.writing(folder):
+    partial.mkdir(parents=True)
+    for k, policy_params in enumerate(params):
+      np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
+    (partial / "index.json").write_text(text + "\n")
+    if folder.exists():
+      folder.rename(old)
+    partial.rename(folder)
   shutil.rmtree(old, ignore_errors=True)
   return folder
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from logo_jax import types
+from logo_jax import ranges, types
 from logo_jax.behaviours import library, play, policy, ppo, qualities
 from logo_jax.envs import base
 
@@ -44,6 +44,7 @@ def train(
     ValueError: the settings do not fit together.
   """
   ppo.check(config)
+  ranges.check_seed("seed", seed, 2)  # the next one is the evaluations'
   chunk = -(-config.num_updates // num_candidates)
   num_chunks = config.num_updates // chunk
   config = dataclasses.replace(

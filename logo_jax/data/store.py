@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logo_jax import reading, schema, types
+from logo_jax import files, reading, schema, types
 from logo_jax.data import validate
 from logo_jax.envs import base
 
@@ -96,11 +96,14 @@ def write(
       return folder
     raise ValueError(f"{folder} exists and holds something else; remove it first")
   partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-  partial.mkdir(parents=True)
+  with files.writing(folder):
+    partial.mkdir(parents=True)
   try:
     for name, array in arrays.items():
-      np.save(partial / f"{name}.npy", array, allow_pickle=False)
-    (partial / CARD).write_text(text)
+      with files.writing(folder / f"{name}.npy"):
+        np.save(partial / f"{name}.npy", array, allow_pickle=False)
+    with files.writing(folder / CARD):
+      (partial / CARD).write_text(text)
     partial.rename(folder)
   except OSError:
     shutil.rmtree(partial, ignore_errors=True)

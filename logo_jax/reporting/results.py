@@ -54,9 +54,8 @@ def check(results: Mapping[str, Any], where: str) -> None:
     value, ends = getattr(found, key), getattr(found, interval)
     if value is None:
       continue
-    if interval not in results or (
-      ends is not None and "win" in key and len(ends) != 2
-    ):
+    wrong = len(ends or ()) != 2 if "win" in key else interval not in results
+    if wrong:
       raise ValueError(f"{where}: {interval}: must go with {key} {value}; got {ends}")
   if found.model is None:
     return

@@ -1,5 +1,9 @@
 """The files of a vault: metadata.json, and zarr arrays kept in an OCDBT database."""
 
+from collections.abc import Iterator
+import contextlib
+import errno
+import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -139,6 +143,16 @@ def create_array(
     dtype=np.dtype(dtype).name,
     chunk_layout=ts.ChunkLayout(chunk_shape=chunk),
   ).result()
+
+
+@contextlib.contextmanager
+def errors_of_the_system() -> Iterator[None]:
+  """Makes an `OSError` of what tensorstore raises when it cannot write."""
+  try:
+    yield
+  except ValueError as error:
+    full = os.strerror(errno.ENOSPC)
+    raise OSError(full if full in str(error) else _line(error)) from None
 
 
 def read(array: Any, where: str) -> np.ndarray:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import reading
+from logo_jax import files, reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes, tensors, vault_fields
 
@@ -110,12 +110,13 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
   made = [parent for parent in folder.parents if not parent.exists()]
   partial.mkdir(parents=True)
   try:
-    _write_steps(stored, steps, ends, partial)
-    (partial / "final").mkdir()
-    for name in _FINAL:
-      array = np.asarray(arrays[name])[final]
-      np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
-    partial.rename(folder)
+    with files.writing(folder), tensors.errors_of_the_system():
+      _write_steps(stored, steps, ends, partial)
+      (partial / "final").mkdir()
+      for name in _FINAL:
+        array = np.asarray(arrays[name])[final]
+        np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
+      partial.rename(folder)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     with contextlib.suppress(OSError):  # somebody else may have put something there
