@@ -127,13 +127,13 @@ def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder
     help_string: what it is.
   """
   holder = config_flags.DEFINE_config_file(name, None, help_string)
-  flags.FLAGS[name].parser = _ConfigParser()
+  flags.FLAGS[name].parser = ConfigParser()
   with _flags_in_line(sys.argv):  # a field may be set though the flag itself is not
     flags.set_default(holder, default)
   return holder
 
 
-class _ConfigParser(flags.ArgumentParser):
+class ConfigParser(flags.ArgumentParser):
   """What `define_config` takes."""
 
   def parse(self, argument: str) -> ml_collections.ConfigDict:

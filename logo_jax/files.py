@@ -25,7 +25,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
   except FileExistsError:
     raise
   except OSError as error:
-    raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
+    reason = error.strerror or f"{error}; is the disk full?"
+    raise OSError(f"{path} cannot be written: {reason}") from None
 
 
 @contextlib.contextmanager

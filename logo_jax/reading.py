@@ -154,7 +154,7 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   try:
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
-      with np.load(path, allow_pickle=False) as file:
+      with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
   except Exception as error:  # those of the zip archive beside those of its arrays
     raise ValueError(f"{path} is damaged or no .npz file: {in_line(error)}") from None
