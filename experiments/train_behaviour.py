@@ -17,15 +17,18 @@ _SCENARIO = flags.DEFINE_string("scenario", "smax/2s3z", "Environment to train i
 _STEPS = flags.DEFINE_integer(
   "total_steps", None, "Joint environment steps; by default as the shipped ones.", 1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-_SNAPSHOTS = flags.DEFINE_integer(
-  "num_snapshots", 8, "Snapshots to keep, or one more for medium.", 2
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the first training.", 0)
+_TRAININGS = flags.DEFINE_integer(
+  "trainings",
+  2,
+  "How many, with seeds that follow; but the first they end at medium.",
+  1,
 )
 _OUT = flags.DEFINE_string(
   "out", "behaviours", "Folder to write <suite>/<scenario>/ into."
 )
-# Candidates and episodes of each one's evaluation: in JAX, and on the host.
-_COMPILED, _HOST = (60, 512), (30, 32)
+# Robots play on the host, ten times as long.
+_HOST = snapshots.Effort(candidates=30, choose_episodes=32, report_episodes=64)
 
 
 def main(argv: list[str]) -> None:
@@ -38,29 +41,27 @@ def main(argv: list[str]) -> None:
   out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before
   start = time.monotonic()
 
-  def report(steps: int, metrics) -> None:
+  def report(seed: int, steps: int, metrics: dict[str, float]) -> None:
     print(
-      f"{steps:>9} of {config.total_steps} steps"
-      f"  wins {float(metrics['behaviour/win_rate']):6.1%}"
-      f"  return {float(metrics['behaviour/return']):.3f}"
-      f"  entropy {float(metrics['ppo/entropy']):.2f}"
+      f"seed {seed}: {steps:>9} of {config.total_steps} steps"
+      f"  wins {metrics['behaviour/win_rate']:6.1%}"
+      f"  return {metrics['behaviour/return']:.3f}"
+      f"  entropy {metrics['ppo/entropy']:.2f}"
       f"  {time.monotonic() - start:.0f} s",
       flush=True,
     )
 
   on_host = isinstance(env, types.HostEnvironment)
-  num_candidates, episodes = _HOST if on_host else _COMPILED
-  candidates = snapshots.train(env, config, _SEED.value, num_candidates, report=report)
-  print(f"evaluating {len(candidates)} candidates", flush=True)
-  index, params = snapshots.make_library(
-    env, candidates, (config, _SEED.value), _SNAPSHOTS.value, episodes
-  )
+  effort = _HOST if on_host else snapshots.Effort()
+  seeds = range(_SEED.value, _SEED.value + _TRAININGS.value)
+  index, params = snapshots.make_library(env, config, seeds, effort, report)
   folder = library.save(out, index, params)
   print(f"random play: return {index.random_return}")
   for entry in index.snapshots:
     print(
-      f"{entry.name}: {entry.steps} steps, wins {entry.win_rate:.1%}, "
-      f"return {entry.return_mean}"
+      f"{entry.name}: seed {entry.seed}, {entry.steps} steps, wins "
+      f"{entry.win_rate:.1%}, return {entry.return_mean}; sampled "
+      f"{entry.sampled_win_rate:.1%}, {entry.sampled_return_mean}"
     )
   print(f"written to {folder}; collect.py --behaviours={_OUT.value} plays them")
 

@@ -19,9 +19,9 @@ def build(
   """Makes a dataclass of values, checking every name and type.
 
   Args:
-    cls: the dataclass. A field's hint may be a number, a string, a boolean, `Any`, a
-      `Literal`, one of them or None, `tuple[X, ...]` (of a list), `dict[str, X]`, or
-      another dataclass (of a dict).
+    cls: the dataclass, or a `NamedTuple`. A field's hint may be a number, a string, a
+      boolean, `Any`, a `Literal`, one of them or None, `tuple[X, ...]` (of a list),
+      `dict[str, X]`, or another such class (of a dict).
     values: field to value.
     prefix: of a field's name in errors, for example "learner.".
     of: after an unknown name in errors.
@@ -32,17 +32,26 @@ def build(
       the allowed ones; the message names the key, the value and what is allowed.
   """
   hints = typing.get_type_hints(cls)
-  fields = {f.name: f for f in dataclasses.fields(cls) if f.name not in ignore}
+  optional = _optional(cls)
   for key in values:
-    if key not in fields:
-      allowed = ", ".join(sorted(fields)) or "none"
+    if key not in optional or key in ignore:
+      allowed = ", ".join(sorted(set(optional) - set(ignore))) or "none"
       name = reading.in_line(key, 60)
       raise ValueError(f"{prefix}{name}: unknown key{of}; allowed are {allowed}")
-  for name, field in fields.items():
-    optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
-    if name not in values and not optional:
+  for name, is_optional in optional.items():
+    if name not in values and not is_optional:
       raise ValueError(f"{prefix}{name}: missing")
   return cls(**{k: checked(prefix + k, v, hints[k]) for k, v in values.items()})
+
+
+def _optional(cls: Any) -> dict[str, bool]:
+  """The fields, and whether they have a default."""
+  if hasattr(cls, "_field_defaults"):
+    return {name: name in cls._field_defaults for name in cls._fields}
+  nothing = (dataclasses.MISSING, dataclasses.MISSING)
+  return {
+    f.name: (f.default, f.default_factory) != nothing for f in dataclasses.fields(cls)
+  }
 
 
 def picked(cls: type, values: Mapping[str, Any], prefix: str = "") -> Any:
@@ -71,8 +80,9 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     return tuple(checked(f"{name}[{i}]", x, options[0]) for i, x in enumerate(value))
   if kind is dict and isinstance(value, dict):
     return {k: checked(f"{name}.{k}", x, options[1]) for k, x in value.items()}
-  if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-    return build(hint, value, f"{name}.")  # pyright: ignore[reportArgumentType]
+  has_fields = dataclasses.is_dataclass(hint) or hasattr(hint, "_field_defaults")
+  if has_fields and isinstance(value, Mapping):
+    return build(hint, value, f"{name}.")
   if hint is float and type(value) is int and abs(value) < 2**1000:  # no overflow
     return float(value)
   if type(value) is not hint:

@@ -85,8 +85,12 @@ def _run(folder: pathlib.Path) -> None:
 
 def _behaviours(root: pathlib.Path) -> None:
   names = [f"smax/3m/{k}" for k in range(2)]
-  snapshots = tuple(library.Snapshot(n, 1, 1, k / 2, k) for k, n in enumerate(names))
-  index = library.Index("smax/3m", 0.0, 0, {}, {"gamma": 1}, snapshots)
+  snapshots = tuple(
+    library.Snapshot(name, 0, k, 1, k / 2, k, k / 2, k) for k, name in enumerate(names)
+  )
+  index = library.Index(
+    *("smax/3m", 0.0, (0,), policy.Mode(True, 0.05)), {}, {"gamma": 1}, snapshots
+  )
   spec = dataclasses.replace(_SPEC, obs_dim=75, action_dim=8)  # as the game has
   params = [policy.init(spec, (8,), jax.random.key(0))] * 2
   library.save(root, index, params)

@@ -12,11 +12,14 @@ import pathlib
 import shutil
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import files, reading, schema, types
 from logo_jax.behaviours import policy
+from logo_jax.behaviours.entity_policy import EntityParams
+from logo_jax.behaviours.layers import Layers
 
 PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
 
@@ -26,19 +29,23 @@ class Snapshot:
   """A policy at one moment of its training, as evaluated when it was shipped."""
 
   name: str  # <suite>/<scenario>/<k>, for example "smax/2s3z/3"
+  seed: int  # of the training
   steps: int  # joint environment steps of training
-  episodes: int  # of the evaluation; actions sampled, not greedy
-  win_rate: float
+  episodes: int  # of each evaluation
+  win_rate: float  # in test mode, as the next one
   return_mean: float
+  sampled_win_rate: float  # with actions sampled as in training, as the next one
+  sampled_return_mean: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-  """All snapshots of an environment, in order of training."""
+  """All snapshots of an environment: one training after another, each in its order."""
 
   environment: str  # <suite>/<scenario>
   random_return: float  # mean return of uniform play over legal actions
-  seed: int  # of the training
+  seeds: tuple[int, ...]  # of the trainings; the first one's goes to the expert
+  test_mode: policy.Mode  # how they play when they are judged
   versions: dict[str, str]
   recipe: dict[str, Any]  # the fields of `ppo.Config`
   snapshots: tuple[Snapshot, ...]
@@ -70,17 +77,7 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
     )
   path = root / environment / "index.json"
   content = schema.build(Index, reading.json_file(path), f"{path}: ")
-  if content.environment != environment:
-    raise ValueError(
-      f"{path}: environment: must be {environment!r}; got {content.environment!r}"
-    )
-  names = [f"{environment}/{k}" for k in range(len(content.snapshots))]
-  found = [snapshot.name for snapshot in content.snapshots]
-  if found != names or not found:
-    raise ValueError(
-      f"{path}: snapshots: must be named {environment}/0, .../1 and so on; got "
-      f"{reading.listed(found)}"
-    )
+  _check_index(content, environment, str(path))
   return content
 
 
@@ -97,18 +94,12 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
   environment, _, number = name.rpartition("/")
   known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
-    raise ValueError(
-      f"snapshot {name!r} is not one of: {reading.listed(known, near=name)}"
-    )
+    near = reading.listed(known, near=name)
+    raise ValueError(f"snapshot {name!r} is not one of: {near}")
   path = root / environment / f"{number}.npz"
   arrays = reading.npz(path)
   _check_layers(arrays, str(path))
-  return policy.PolicyParams(
-    [
-      (jnp.asarray(arrays[f"weight_{i}"]), jnp.asarray(arrays[f"bias_{i}"]))
-      for i in range(len(arrays) // 2)
-    ]
-  )
+  return _params(arrays)
 
 
 def load_all(
@@ -126,19 +117,29 @@ def load_all(
       another environment or of other widths than the first one's.
   """
   loaded: list[policy.PolicyParams] = []
-  ends = policy.sizes(spec)
+  obs = jax.ShapeDtypeStruct((spec.num_agents, spec.obs_dim), np.float32)
+  width = spec.action_dim * policy.head(spec.action_kind).outputs_per_action
   for name in names:
     params = load(name, root)
-    widths = [len(params.layers[0][0])] + [len(bias) for _, bias in params.layers]
-    wanted = [ends[0], *widths[1:-1], ends[1]]
-    if loaded:
-      wanted[1:-1] = [len(bias) for _, bias in loaded[0].layers[:-1]]
-    if widths != wanted:
+    path = root / f"{name}.npz"
+    try:
+      scores = jax.eval_shape(lambda x, o: policy.outputs(x, o, spec), params, obs)
+      fits = scores.shape == (spec.num_agents, width)
+    except (TypeError, ValueError):  # of shapes
+      fits = False
+    if not fits:
+      raise ValueError(f"{path}: layers {_shapes(params)} do not fit {spec.name}")
+    if loaded and _shapes(params) != _shapes(loaded[0]):
       raise ValueError(
-        f"{root / name}.npz has layers of the widths {widths}, must have {wanted}"
+        f"{path}: layers {_shapes(params)} must be as those of {names[0]}, "
+        f"{_shapes(loaded[0])}"
       )
     loaded.append(params)
   return loaded
+
+
+def _shapes(params: policy.PolicyParams) -> list[tuple[int, ...]]:
+  return [x.shape for x in jax.tree.leaves(params)]
 
 
 def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
@@ -158,7 +159,8 @@ def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
   for left_over in (partial, old):
     shutil.rmtree(left_over, ignore_errors=True)
   content = dataclasses.replace(content, params_hash=params_hash(params))
-  text = json.dumps(dataclasses.asdict(content), indent=2)
+  stored = dataclasses.asdict(content) | {"test_mode": content.test_mode._asdict()}
+  text = json.dumps(stored, indent=2)
   with files.writing(folder):
     partial.mkdir(parents=True)
     for k, policy_params in enumerate(params):
@@ -181,32 +183,91 @@ def params_hash(params: list[policy.PolicyParams]) -> str:
   return digest.hexdigest()
 
 
-def _check_layers(arrays: dict[str, np.ndarray], where: str) -> None:
-  """Refuses what is not a chain of layers, each as wide as the one before it."""
-  layers = max(len(arrays) // 2, 1)
-  names = {f"{part}_{i}" for part in ("weight", "bias") for i in range(layers)}
-  if set(arrays) != names:
+def _check_index(content: Index, environment: str, where: str) -> None:
+  """Refuses what types alone do not tell."""
+  names = [f"{environment}/{k}" for k in range(len(content.snapshots))]
+  found = [snapshot.name for snapshot in content.snapshots]
+  greedy, epsilon = content.test_mode
+  if content.environment != environment:
     raise ValueError(
-      f"{where}: must hold weight_0, bias_0, weight_1, ...; it has "
-      f"{reading.listed(sorted(arrays))}"
+      f"{where}: environment: must be {environment!r}; got {content.environment!r}"
     )
-  for i in range(layers):
-    weight, bias = arrays[f"weight_{i}"], arrays[f"bias_{i}"]
-    fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
-    if i and fits:
-      fits = weight.shape[0] == arrays[f"bias_{i - 1}"].size
-    if not fits or {weight.dtype, bias.dtype} != {np.dtype(np.float32)}:
-      raise ValueError(
-        f"{where}: weight_{i} is {weight.dtype} {list(weight.shape)} and bias_{i} "
-        f"{bias.dtype} {list(bias.shape)}, must be float32 [in, out] and [out], in "
-        "being as wide as the layer before"
-      )
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-      raise ValueError(f"{where}: weight_{i} or bias_{i} has NaN or infinity")
+  if found != names or not found:
+    raise ValueError(
+      f"{where}: snapshots: must be named {environment}/0, .../1 and so on; got "
+      f"{reading.listed(found)}"
+    )
+  if type(greedy) is not bool or type(epsilon) not in (int, float):
+    raise ValueError(
+      f"{where}: test_mode: must be greedy, true or false, and epsilon, a number; got "
+      f"{reading.in_line(content.test_mode, 60)}"
+    )
+
+
+def _check_layers(arrays: dict[str, np.ndarray], where: str) -> None:
+  """Refuses what is not a chain of layers, or one for each part of an `EntityParams`.
+
+  Each layer is as wide as the one before it.
+  """
+  prefixes = [f"{part}_" for part in EntityParams._fields]
+  if "weight_0" in arrays:
+    prefixes = [""]
+  left = set(arrays)
+  for prefix in prefixes:
+    width, i = None, 0
+    while not i or f"{prefix}weight_{i}" in arrays:
+      names = [f"{prefix}{x}_{i}" for x in ("weight", "bias")]
+      if not left.issuperset(names):
+        raise ValueError(
+          f"{where}: must hold weight_0, bias_0, weight_1 and so on, or the like of "
+          f"each of {', '.join(EntityParams._fields)}; it has "
+          f"{reading.listed(sorted(arrays))}"
+        )
+      weight, bias = (arrays[name] for name in names)
+      width = _check_layer(weight, bias, width, f"{where}: {names[0]}")
+      left.difference_update(names)
+      i += 1
+  if left:
+    raise ValueError(f"{where}: {reading.listed(sorted(left))} are not of a layer")
+
+
+def _check_layer(
+  weight: np.ndarray, bias: np.ndarray, width: int | None, where: str
+) -> int:
+  """Refuses another type or shape than that of a layer on so many units."""
+  fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
+  fits = fits and width in (None, weight.shape[0])
+  if not fits or {weight.dtype, bias.dtype} != {np.dtype(np.float32)}:
+    raise ValueError(
+      f"{where} is {weight.dtype} {list(weight.shape)}, its bias {bias.dtype} "
+      f"{list(bias.shape)}; must be float32 [{width or 'in'}, out] and [out]"
+    )
+  if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    raise ValueError(f"{where} or its bias has NaN or infinity")
+  return len(bias)
 
 
 def _arrays(params: policy.PolicyParams) -> dict[str, np.ndarray]:
+  """The arrays of a file: those of a part of several have its name before theirs."""
   arrays = {}
-  for i, (weight, bias) in enumerate(params.layers):
-    arrays |= {f"weight_{i}": np.asarray(weight), f"bias_{i}": np.asarray(bias)}
+  for part, layers in params._asdict().items():
+    prefix = "" if isinstance(params, policy.FlatParams) else f"{part}_"
+    for i, (weight, bias) in enumerate(layers):
+      arrays[f"{prefix}weight_{i}"] = np.asarray(weight)
+      arrays[f"{prefix}bias_{i}"] = np.asarray(bias)
   return arrays
+
+
+def _params(arrays: dict[str, np.ndarray]) -> policy.PolicyParams:
+  """What `_arrays` has taken apart."""
+
+  def layers(prefix: str) -> Layers:
+    num = sum(name.startswith(f"{prefix}weight_") for name in arrays)
+    return [
+      tuple(jnp.asarray(arrays[f"{prefix}{x}_{i}"]) for x in ("weight", "bias"))
+      for i in range(num)
+    ]
+
+  if "weight_0" in arrays:
+    return policy.FlatParams(layers(""))
+  return EntityParams(*(layers(f"{part}_") for part in EntityParams._fields))

@@ -1,6 +1,6 @@
 """Rollouts of behaviour policies, in compiled programs or on the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ from logo_jax import types
 from logo_jax.behaviours import policy, ppo
 from logo_jax.envs import base
 
+# Of battles won in training: above the first, enemies become stronger, below the second
+# weaker, by this share of their health an update.
+_WELL, _BADLY, _STEP = 0.5, 0.25, 0.002
 AnyEnvironment = types.Environment | types.HostEnvironment
 
 
@@ -24,6 +27,7 @@ class Carry(NamedTuple):
   total: Any  # [B], rewards of the running episodes so far
   key: jax.Array
   step: Any  # updates so far
+  health: Any = 1.0  # share with which enemies begin
 
 
 class Score(NamedTuple):
@@ -34,21 +38,22 @@ class Score(NamedTuple):
 
 
 def make_trainer(
-  env: AnyEnvironment, config: ppo.Config, num_updates: int
+  env: AnyEnvironment, config: ppo.Config
 ) -> tuple[Callable[[jax.Array], Carry], Callable[[Carry], Any]]:
   """Builds training in either kind of environment.
 
   Args:
     env: the environment.
     config: hyper-parameters.
-    num_updates: per call.
 
   Returns:
-    `init(key) -> Carry` and `run(carry) -> (carry, mean metrics)`.
+    `init(key) -> Carry` and `update(carry) -> (carry, metrics)`, of which
+    `per_episode` makes means.
   """
+  _weaken(env, config)  # what does not fit is told before anything is traced
   if isinstance(env, types.HostEnvironment):
     host = _HostTrainer(env, config)
-    return host.init, functools.partial(host.run, num_updates)
+    return host.init, host.update
 
   def init(key: jax.Array) -> Carry:
     k_init, k_reset, k_train = jax.random.split(key, 3)
@@ -58,36 +63,33 @@ def make_trainer(
     learner = ppo.init(env.spec, config, k_init)
     zero = jnp.zeros((), jnp.int32)
     total = jnp.zeros((config.num_envs,))
-    return Carry(learner, env_state, timestep, total, k_train, zero)
+    health = jnp.float32(config.enemy_health)
+    return Carry(learner, env_state, timestep, total, k_train, zero, health)
 
-  def run(carry: Carry) -> tuple[Carry, types.Metrics]:
-    carry, metrics = jax.lax.scan(
-      lambda c, _: _update(env, config, c), carry, None, length=num_updates
-    )
-    return carry, _per_episode(jax.tree.map(jnp.mean, metrics))
+  def update(carry: Carry) -> tuple[Carry, types.Metrics]:
+    return _update(env, config, carry)
 
-  return jax.jit(init), jax.jit(run, donate_argnums=0)
+  return jax.jit(init), jax.jit(update, donate_argnums=0)
 
 
 def make_evaluate(
   env: AnyEnvironment, num_episodes: int
-) -> Callable[[policy.PolicyParams, float, jax.Array], Score]:
-  """Builds the evaluation of a policy that samples, `num_episodes` at once.
+) -> Callable[[policy.PolicyParams, policy.Mode, jax.Array], Score]:
+  """Builds the evaluation of a policy, `num_episodes` at once.
 
   Returns:
-    A function of parameters, epsilon and key.
+    A function of parameters, mode and key.
   """
   if isinstance(env, types.HostEnvironment):
     return functools.partial(_evaluate_on_host, env, num_episodes)
-  kind = env.spec.action_kind
 
-  def evaluate(params: policy.PolicyParams, epsilon: jax.Array, key: jax.Array):
+  def evaluate(params: policy.PolicyParams, mode: policy.Mode, key: jax.Array):
     k_reset, k_play = jax.random.split(key)
 
     def body(carry, index):
       env_state, timestep, over = carry
       k_act, k_step = jax.random.split(jax.random.fold_in(k_play, index))
-      action = policy.act(params, timestep, kind, epsilon, k_act)
+      action = policy.act(params, timestep, env.spec, mode, k_act)
       env_state, reached = jax.vmap(env.step)(
         env_state, action, jax.random.split(k_step, num_episodes)
       )
@@ -128,40 +130,77 @@ def restart(
   return jax.tree.map(put, old, env.reset(rng, int(over.sum())))
 
 
-@functools.partial(jax.jit, static_argnames="kind")
+@functools.partial(jax.jit, static_argnames="spec")
 def host_act(
-  params: policy.PolicyParams, timestep: types.TimeStep, kind: str, epsilon, key, index
+  params: policy.PolicyParams,
+  timestep: types.TimeStep,
+  spec: types.EnvSpec,
+  mode: policy.Mode,
+  key: jax.Array,
+  index: int,
 ) -> jax.Array:
   """`policy.act` with the key of step `index`, compiled."""
-  return policy.act(params, timestep, kind, epsilon, jax.random.fold_in(key, index))
+  return policy.act(params, timestep, spec, mode, jax.random.fold_in(key, index))
 
 
 def _update(env: types.Environment, config: ppo.Config, carry: Carry):
   """Plays, then learns from what was played."""
+  weaken = _weaken(env, config)
   k_roll, k_learn = jax.random.split(jax.random.fold_in(carry.key, carry.step))
-  params, kind = ppo.actor(carry.learner, config), env.spec.action_kind
+  params, spec, health = ppo.actor(carry.learner, config), env.spec, carry.health
+
+  def reset(key: jax.Array):
+    fresh = env.reset(key)
+    return fresh if weaken is None else weaken(*fresh, health)
 
   def body(carry, index):
     env_state, now, total = carry
     k_act, k_step, k_reset = jax.random.split(jax.random.fold_in(k_roll, index), 3)
-    action, raw, log_prob = ppo.act(params, now, kind, k_act)
+    action, raw, log_prob = ppo.act(params, now, spec, k_act)
     moved, reached = jax.vmap(env.step)(
       env_state, action, jax.random.split(k_step, config.num_envs)
     )
     total = total + reached.reward
     ended = (jnp.where(reached.last, total, 0.0), reached.last & reached.won)
-    fresh = jax.vmap(env.reset)(jax.random.split(k_reset, config.num_envs))
+    fresh = jax.vmap(reset)(jax.random.split(k_reset, config.num_envs))
     carry = base.where_batched(reached.last, fresh, (moved, reached))
     total = jnp.where(reached.last, 0.0, total)
     return (*carry, total), (_sample(now, raw, log_prob, reached), ended)
 
   start = (carry.env_state, carry.timestep, carry.total)
   end, (data, ended) = jax.lax.scan(body, start, jnp.arange(config.rollout_steps))
-  learner, metrics = ppo.learn(carry.learner, data, kind, config, k_learn)
+  learner, metrics = ppo.learn(carry.learner, data, spec, config, k_learn)
   metrics |= _episodes(data.last, *ended)
   env_state, timestep, total = end
+  if weaken is not None:
+    health = _next_health(health, metrics, config.enemy_health)
+    metrics["behaviour/enemy_health"] = health
   step = carry.step + 1
-  return Carry(learner, env_state, timestep, total, carry.key, step), metrics
+  return Carry(learner, env_state, timestep, total, carry.key, step, health), metrics
+
+
+def _weaken(env: AnyEnvironment, config: ppo.Config):
+  """How enemies are made weaker at the start of a battle; None: they are not.
+
+  Raises:
+    ValueError: the environment has no enemies.
+  """
+  if config.enemy_health == 1:
+    return None
+  weaken = base.weaken(env.spec.name)
+  if weaken is None:
+    raise ValueError(
+      f"enemy_health {config.enemy_health} must be 1: {env.spec.name} has no enemies"
+    )
+  return weaken
+
+
+def _next_health(health: jax.Array, metrics: types.Metrics, least: float) -> jax.Array:
+  """Stronger enemies after an update that won most battles, weaker ones after few."""
+  episodes = metrics["behaviour/episodes"]
+  rate = metrics["behaviour/win_rate"] / jnp.maximum(episodes, 1)
+  change = jnp.where(rate > _WELL, _STEP, jnp.where(rate < _BADLY, -_STEP / 2, 0.0))
+  return jnp.clip(health + jnp.where(episodes > 0, change, 0.0), least, 1.0)
 
 
 def _sample(now: types.TimeStep, raw, log_prob, reached: types.TimeStep) -> ppo.Sample:
@@ -187,12 +226,13 @@ def _episodes(last: Any, total: Any, won: Any) -> types.Metrics:
   }
 
 
-def _per_episode(metrics: types.Metrics) -> types.Metrics:
-  """Turns mean sums into means; NaN where no episode ended."""
-  num = metrics.pop("behaviour/episodes")
-  sums = ("behaviour/win_rate", "behaviour/return")
-  means = {name: metrics[name] / jnp.where(num > 0, num, jnp.nan) for name in sums}
-  return metrics | means
+def per_episode(metrics: Sequence[types.Metrics]) -> dict[str, float]:
+  """Means over several updates, what is of episodes per episode; NaN if none ended."""
+  means = {name: float(np.mean([m[name] for m in metrics])) for name in metrics[0]}
+  num = means.pop("behaviour/episodes") or np.nan
+  for name in ("behaviour/win_rate", "behaviour/return"):
+    means[name] /= num
+  return means
 
 
 class _HostTrainer:
@@ -200,14 +240,14 @@ class _HostTrainer:
 
   def __init__(self, env: types.HostEnvironment, config: ppo.Config):
     self._env, self._config = env, config
-    kind = env.spec.action_kind
+    spec = env.spec
 
     def act(learner: ppo.TrainState, timestep: types.TimeStep, key, index):
       params = ppo.actor(learner, config)
-      return ppo.act(params, timestep, kind, jax.random.fold_in(key, index))
+      return ppo.act(params, timestep, spec, jax.random.fold_in(key, index))
 
     def learn(learner: ppo.TrainState, data: ppo.Sample, key: jax.Array):
-      return ppo.learn(learner, data, kind, config, key)
+      return ppo.learn(learner, data, spec, config, key)
 
     self._act, self._learn = jax.jit(act), jax.jit(learn)
 
@@ -220,14 +260,7 @@ class _HostTrainer:
     env_state, timestep = self._env.reset(base.host_rng(k_reset), num)
     return Carry(learner, env_state, timestep, np.zeros(num), k_train, 0)
 
-  def run(self, num_updates: int, carry: Carry) -> tuple[Carry, types.Metrics]:
-    parts = []
-    for _ in range(num_updates):
-      carry, metrics = self._update(carry)
-      parts.append(metrics)
-    return carry, _per_episode(jax.tree.map(lambda *x: np.mean(x), *parts))
-
-  def _update(self, carry: Carry) -> tuple[Carry, types.Metrics]:
+  def update(self, carry: Carry) -> tuple[Carry, types.Metrics]:
     key = jax.random.fold_in(carry.key, carry.step)
     k_roll, k_learn, k_reset = jax.random.split(key, 3)
     rng = base.host_rng(k_reset)
@@ -249,13 +282,17 @@ class _HostTrainer:
 
 
 def _evaluate_on_host(
-  env: types.HostEnvironment, num_episodes: int, params, epsilon, key: jax.Array
+  env: types.HostEnvironment,
+  num_episodes: int,
+  params: policy.PolicyParams,
+  mode: policy.Mode,
+  key: jax.Array,
 ) -> Score:
   k_reset, k_play = jax.random.split(key)
   env_state, now = env.reset(base.host_rng(k_reset), num_episodes)
   over, won, total = now.last.copy(), now.won.copy(), np.zeros(num_episodes)
   for index in range(env.spec.max_steps):
-    action = host_act(params, now, env.spec.action_kind, epsilon, k_play, index)
+    action = host_act(params, now, env.spec, mode, k_play, index)
     env_state, now = env.step(env_state, np.asarray(action))
     total += np.where(over, 0.0, now.reward)
     won |= ~over & now.won

@@ -1,22 +1,51 @@
-"""The network of the behaviour policies: one perceptron that all agents share."""
+"""The behaviour policies: one network that all agents share, and how it is played."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from logo_jax import types
+from logo_jax.behaviours import entity_policy
+from logo_jax.behaviours import layers as nets
+from logo_jax.behaviours.entity_policy import EntityParams
 from logo_jax.ops.gaussian import negative_log_likelihood
 
-Layers = list[tuple[jax.Array, jax.Array]]
+_TEST_EPSILON = 0.05  # of discrete actions; the evaluations of PyMARL and OG-MARL
 _MIN_STD = 1e-2  # of a continuous action before it is squashed
 
 
-class PolicyParams(NamedTuple):
-  """Weights `[in, out]` and biases `[out]`, from the first layer to the last."""
+class FlatParams(NamedTuple):
+  """A perceptron on the whole observation, from the first layer to the last."""
 
-  layers: Layers
+  layers: nets.Layers
+
+
+PolicyParams = FlatParams | EntityParams
+
+
+class Mode(NamedTuple):
+  """How a policy plays."""
+
+  greedy: Any  # bool: the likeliest action, else a draw from the policy
+  epsilon: Any  # probability of a uniform draw over what an agent is allowed instead
+
+
+SAMPLED = Mode(greedy=False, epsilon=0.0)  # as in training
+UNIFORM = Mode(greedy=False, epsilon=1.0)  # random play
+
+
+def test_mode(kind: str) -> Mode:
+  """How policies play when they are judged, and when medium and expert data are made.
+
+  Discrete ones greedily, but for a few random actions; continuous ones with the noise
+  of their training, which OMIGA's published files of robots keep.
+
+  Args:
+    kind: the environment's `action_kind`.
+  """
+  return Mode(True, _TEST_EPSILON) if kind == "discrete" else SAMPLED
 
 
 class Head(NamedTuple):
@@ -27,6 +56,7 @@ class Head(NamedTuple):
   """
 
   outputs_per_action: int
+  mode: Callable[[jax.Array, jax.Array], jax.Array]  # (outputs, legal) -> likeliest raw
   # (outputs, legal, key) -> raw action
   sample: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
   # (outputs, legal, key) -> action, uniform over what is allowed
@@ -38,53 +68,42 @@ class Head(NamedTuple):
   entropy: Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def init_layers(sizes: tuple[int, ...], last_scale: float, key: jax.Array) -> Layers:
-  """Orthogonal weights (scale sqrt(2), the last layer `last_scale`), biases 0."""
-  layers = []
-  for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-    scale = last_scale if i == len(sizes) - 2 else 2.0**0.5
-    weight = jax.nn.initializers.orthogonal(scale)(
-      jax.random.fold_in(key, i), (fan_in, fan_out), jnp.float32
-    )
-    layers.append((weight, jnp.zeros((fan_out,), jnp.float32)))
-  return layers
+def init(
+  spec: types.EnvSpec, hidden: tuple[int, ...], key: jax.Array, entities: bool = False
+) -> PolicyParams:
+  """A policy close to uniform over legal actions, or to a normal around 0.
 
-
-def apply_layers(layers: Layers, x: jax.Array) -> jax.Array:
-  """A tanh perceptron on the last axis."""
-  for weight, bias in layers[:-1]:
-    x = jnp.tanh(x @ weight + bias)
-  weight, bias = layers[-1]
-  return x @ weight + bias
-
-
-def init(spec: types.EnvSpec, hidden: tuple[int, ...], key: jax.Array) -> PolicyParams:
-  """A policy close to uniform over legal actions, or to a normal around 0."""
-  first, last = sizes(spec)
-  return PolicyParams(init_layers((first, *hidden, last), 0.01, key))
-
-
-def sizes(spec: types.EnvSpec) -> tuple[int, int]:
-  """The numbers of inputs and outputs of a policy."""
+  Args:
+    spec: of the environment.
+    hidden: units of the hidden layers.
+    key: random key.
+    entities: a network that reads units; see `entity_policy`.
+  """
+  if entities:
+    return entity_policy.init(spec, hidden, key)
   num_outputs = spec.action_dim * head(spec.action_kind).outputs_per_action
-  return spec.obs_dim + spec.num_agents, num_outputs
+  sizes = (spec.obs_dim + spec.num_agents, *hidden, num_outputs)
+  return FlatParams(nets.init(sizes, 0.01, key))
 
 
-def outputs(params: PolicyParams, obs: jax.Array) -> jax.Array:
+def outputs(params: PolicyParams, obs: jax.Array, spec: types.EnvSpec) -> jax.Array:
   """What the network says; a `Head` reads it.
 
   Args:
     params: the shared network.
     obs: `[*b, N, O]`; each agent's number is appended as a one-hot vector.
+    spec: of the environment; its layout is what a network of units reads by.
 
   Returns:
     `[*b, N, F]`: logits, or means and then the inverse softplus of the deviations.
   """
+  if isinstance(params, EntityParams):
+    return entity_policy.outputs(params, obs, spec)
   ids = jnp.broadcast_to(jnp.eye(obs.shape[-2]), (*obs.shape[:-1], obs.shape[-2]))
-  return apply_layers(params.layers, jnp.concatenate([obs, ids], axis=-1))
+  return nets.apply(params.layers, jnp.concatenate([obs, ids], axis=-1))
 
 
-def fold_scaling(params: PolicyParams, mean: jax.Array, std: jax.Array) -> PolicyParams:
+def fold_scaling(params: FlatParams, mean: jax.Array, std: jax.Array) -> FlatParams:
   """The policy of raw observations that equals `params` of standardised ones.
 
   Args:
@@ -96,45 +115,46 @@ def fold_scaling(params: PolicyParams, mean: jax.Array, std: jax.Array) -> Polic
   num = mean.shape[0]
   scaled = weight[:num] / std[:, None]
   weight = jnp.concatenate([scaled, weight[num:]])
-  return PolicyParams([(weight, bias - mean @ scaled), *rest])
+  return FlatParams([(weight, bias - mean @ scaled), *rest])
 
 
 def act(
   params: PolicyParams,
   timestep: types.TimeStep,
-  kind: str,
-  epsilon: jax.Array | float,
+  spec: types.EnvSpec,
+  mode: Mode,
   key: jax.Array,
 ) -> jax.Array:
-  """Samples an action per agent, epsilon-greedily.
+  """Chooses an action per agent.
 
   Args:
     params: the shared network.
     timestep: with any leading axes.
-    kind: the environment's `action_kind`.
-    epsilon: probability of a uniform draw over what is allowed instead, each agent
-      alone.
+    spec: of the environment.
+    mode: how to play; each agent draws its random actions alone.
     key: random key.
 
   Returns:
     int32 `[*b, N]` or float32 `[*b, N, A]` in [-1, 1].
   """
-  return choose(outputs(params, timestep.obs), timestep.legal, kind, epsilon, key)
+  scores = outputs(params, timestep.obs, spec)
+  return choose(scores, timestep.legal, spec.action_kind, mode, key)
 
 
 def choose(
   scores: jax.Array,
   legal: jax.Array,
   kind: str,
-  epsilon: jax.Array | float,
+  mode: Mode,
   key: jax.Array,
 ) -> jax.Array:
   """Like `act`, from the network's outputs `[*b, N, F]`."""
   k_policy, k_uniform, k_which = jax.random.split(key, 3)
   how = head(kind)
-  action = how.squash(how.sample(scores, legal, k_policy))
+  drawn = how.sample(scores, legal, k_policy)
+  action = how.squash(jnp.where(mode.greedy, how.mode(scores, legal), drawn))
   uniform = how.explore(scores, legal, k_uniform)
-  explore = jax.random.uniform(k_which, scores.shape[:-1]) < epsilon
+  explore = jax.random.uniform(k_which, scores.shape[:-1]) < mode.epsilon
   explore = explore.reshape(explore.shape + (1,) * (action.ndim - explore.ndim))
   return jnp.where(explore, uniform, action)
 
@@ -150,6 +170,10 @@ def _masked(scores: jax.Array, legal: jax.Array) -> jax.Array:
 
 def _sample_categorical(scores, legal, key) -> jax.Array:
   return jax.random.categorical(key, _masked(scores, legal)).astype(jnp.int32)
+
+
+def _likeliest(scores, legal) -> jax.Array:
+  return jnp.argmax(_masked(scores, legal), -1).astype(jnp.int32)
 
 
 def _categorical_log_prob(scores, legal, raw) -> jax.Array:
@@ -193,6 +217,7 @@ def _normal_entropy(scores, legal) -> jax.Array:
 
 _CATEGORICAL = Head(
   outputs_per_action=1,
+  mode=_likeliest,
   sample=_sample_categorical,
   explore=lambda scores, legal, key: _sample_categorical(
     jnp.zeros_like(scores), legal, key
@@ -203,6 +228,7 @@ _CATEGORICAL = Head(
 )
 _NORMAL = Head(
   outputs_per_action=2,
+  mode=lambda scores, legal: _normal(scores)[0],
   sample=_sample_normal,
   explore=_uniform_box,
   squash=jnp.tanh,

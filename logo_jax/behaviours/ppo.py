@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from logo_jax import types
-from logo_jax.behaviours import policy
+from logo_jax.behaviours import entity_policy, policy
+from logo_jax.behaviours import layers as nets
 
 _MIN_STD = 1e-2  # of standardised inputs
 _MAX_INPUT = 5.0  # standard deviations; of the critic's input
@@ -39,6 +40,10 @@ class Config:
   standardise_obs: bool = False  # by running moments; the critic's input always is
   policy_hidden: tuple[int, ...] = (64, 64)
   value_hidden: tuple[int, ...] = (128, 128)
+  entities: bool = False  # policies read units, see `entity_policy`
+  # Share of their health with which enemies begin at first; it rises to 1 while half of
+  # the battles are won. Training only: policies are judged in the true game.
+  enemy_health: float = 1.0
 
   @property
   def steps_per_update(self) -> int:
@@ -53,7 +58,7 @@ class Params(NamedTuple):
   """The actor and the critic."""
 
   actor: policy.PolicyParams
-  critic: policy.Layers
+  critic: nets.Layers
 
 
 class RunningMoments(NamedTuple):
@@ -91,12 +96,11 @@ class Sample(NamedTuple):
   next_state: jax.Array
 
 
-def check(config: Config) -> None:
-  """Refuses settings that do not fit together.
+def check(spec: types.EnvSpec, config: Config) -> None:
+  """Refuses settings that do not fit together, or the environment.
 
   Raises:
-    ValueError: the minibatches do not divide the data of one update, or there are too
-      few steps for one.
+    ValueError: naming the setting, its value and what is allowed.
   """
   if config.total_steps < config.steps_per_update:
     raise ValueError(
@@ -108,14 +112,20 @@ def check(config: Config) -> None:
       f"num_minibatches {config.num_minibatches} does not divide "
       f"num_envs * rollout_steps = {config.steps_per_update}"
     )
+  if not 0 < config.enemy_health <= 1:
+    raise ValueError(f"enemy_health {config.enemy_health} must be in (0, 1]")
+  if config.entities:
+    entity_policy.check(spec)
+    if config.standardise_obs:
+      raise ValueError("entities: reads observations as they are, not standardised")
 
 
 def init(spec: types.EnvSpec, config: Config, key: jax.Array) -> TrainState:
   """Fresh networks."""
   k_policy, k_value = jax.random.split(key)
   params = Params(
-    policy.init(spec, config.policy_hidden, k_policy),
-    policy.init_layers((spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
+    policy.init(spec, config.policy_hidden, k_policy, config.entities),
+    nets.init((spec.state_dim, *config.value_hidden, 1), 1.0, k_value),
   )
   obs, state = (_no_moments(size) for size in (spec.obs_dim, spec.state_dim))
   return TrainState(params, obs, state, _optimizer(config).init(params))
@@ -125,32 +135,40 @@ def actor(state: TrainState, config: Config) -> policy.PolicyParams:
   """The acting policy, a function of raw observations."""
   if not config.standardise_obs:
     return state.params.actor
+  assert isinstance(state.params.actor, policy.FlatParams)
   return policy.fold_scaling(state.params.actor, state.obs.mean, state.obs.std)
 
 
 def act(
-  params: policy.PolicyParams, timestep: types.TimeStep, kind: str, key: jax.Array
+  params: policy.PolicyParams,
+  timestep: types.TimeStep,
+  spec: types.EnvSpec,
+  key: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """What the acting policy does in a rollout.
 
   Returns:
     Actions, raw actions, and their log-probabilities `[B, N]`.
   """
-  head = policy.head(kind)
-  outputs = policy.outputs(params, timestep.obs)
+  head = policy.head(spec.action_kind)
+  outputs = policy.outputs(params, timestep.obs, spec)
   raw = head.sample(outputs, timestep.legal, key)
   return head.squash(raw), raw, head.log_prob(outputs, timestep.legal, raw)
 
 
 def learn(
-  state: TrainState, data: Sample, kind: str, config: Config, key: jax.Array
+  state: TrainState,
+  data: Sample,
+  spec: types.EnvSpec,
+  config: Config,
+  key: jax.Array,
 ) -> tuple[TrainState, types.Metrics]:
   """Several passes over one rollout in shuffled minibatches.
 
   Args:
     state: before.
     data: `[T, B]`, played by `actor(state, config)`.
-    kind: the environment's `action_kind`.
+    spec: of the environment.
     config: hyper-parameters.
     key: of the shuffling.
   """
@@ -169,7 +187,7 @@ def learn(
   batch = jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:]), (seen, advantage, advantage + value)
   )
-  params, opt_state, metrics = _descend(state, batch, kind, config, key)
+  params, opt_state, metrics = _descend(state, batch, spec, config, key)
   if config.standardise_obs:
     state = state._replace(obs=_merge(state.obs, data.obs))
   return state._replace(params=params, state=moments, opt_state=opt_state), metrics
@@ -200,7 +218,7 @@ def _optimizer(config: Config) -> optax.GradientTransformation:
 
 
 def _value(params: Params, state: jax.Array) -> jax.Array:
-  return policy.apply_layers(params.critic, state)[..., 0]
+  return nets.apply(params.critic, state)[..., 0]
 
 
 def _advantage(config: Config, data: Sample, value, next_value) -> jax.Array:
@@ -218,7 +236,9 @@ def _advantage(config: Config, data: Sample, value, next_value) -> jax.Array:
   return jax.lax.scan(body, start, (delta, decay), reverse=True)[1]
 
 
-def _descend(state: TrainState, batch, kind: str, config: Config, key: jax.Array):
+def _descend(
+  state: TrainState, batch, spec: types.EnvSpec, config: Config, key: jax.Array
+):
   optimizer = _optimizer(config)
 
   def epoch(learner, index):
@@ -232,7 +252,7 @@ def _descend(state: TrainState, batch, kind: str, config: Config, key: jax.Array
 
   def minibatch(learner, data):
     params, opt_state = learner
-    grads, metrics = jax.grad(_loss, has_aux=True)(params, data, kind, config)
+    grads, metrics = jax.grad(_loss, has_aux=True)(params, data, spec, config)
     updates, opt_state = optimizer.update(grads, opt_state, params)
     return (optax.apply_updates(params, updates), opt_state), metrics
 
@@ -241,12 +261,12 @@ def _descend(state: TrainState, batch, kind: str, config: Config, key: jax.Array
   return *learner, jax.tree.map(jnp.mean, metrics)
 
 
-def _loss(params: Params, batch, kind: str, config: Config):
+def _loss(params: Params, batch, spec: types.EnvSpec, config: Config):
   sample, advantage, target = batch
-  head = policy.head(kind)
-  outputs = policy.outputs(params.actor, sample.obs)
+  head = policy.head(spec.action_kind)
+  outputs = policy.outputs(params.actor, sample.obs, spec)
   # An agent with one legal action decides nothing: it has no part in the loss.
-  free = (sample.legal.sum(-1) > 1) | (kind == "continuous")
+  free = (sample.legal.sum(-1) > 1) | (spec.action_kind == "continuous")
   weight = free.astype(jnp.float32) / jnp.maximum(free.sum(), 1.0)
   advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
   log_prob = head.log_prob(outputs, sample.legal, sample.raw_action)

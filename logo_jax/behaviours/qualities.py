@@ -1,70 +1,97 @@
 """What "medium-replay" and the like mean: the one place that defines them.
 
 The protocol follows the published sources: the SMAC files of CFCQL (Shao et al., 2023)
-and the MaMuJoCo files of OMIGA (Wang et al., 2023). Their medium policies win about
-half as often, or earn about half as much, as their experts; medium-replay is what was
-played up to there; mixed is half medium and half expert.
+and of OG-MARL (Formanek et al., 2023), the MaMuJoCo files of OMIGA (Wang et al., 2023).
+Expert, medium and mixed data are test-mode play (`policy.test_mode`) of policies that
+were chosen by how they play so; medium policies win about half as often, or earn about
+half as much, as their experts. Medium-replay is what a replay buffer holds when
+training has come so far: the sampled play of all that led up to there.
 """
 
 from collections.abc import Callable
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from logo_jax.behaviours import library
+from logo_jax.behaviours import library, policy
 
 MEDIUM_LEVEL = 0.5  # of the expert's
-REPLAY_EPSILON = 0.05
 # Where even the expert wins less often, wins say little: returns measure the level.
 _LEAST_WIN_RATE = 0.1
 
 
+class Played(Protocol):
+  """How well somebody plays: a `library.Snapshot`, or a score."""
+
+  @property
+  def win_rate(self) -> Any: ...
+
+  @property
+  def return_mean(self) -> Any: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-  """Who plays the episodes of a dataset; everybody samples from their policy."""
+  """Who plays the episodes of a dataset, and how."""
 
   snapshots: tuple[str, ...]  # each plays an equal share of the episodes
-  epsilon: float  # probability of a uniform draw over an agent's allowed actions
+  mode: policy.Mode
+
+
+def level(played: Played, best: Played, random_return: float) -> float:
+  """How good somebody is: 0 like random play, 1 like the best.
+
+  The win rate as a share of the best one's; where there is nothing to win, or the best
+  hardly ever does, the mean return, random play's being 0.
+
+  Args:
+    played: who is asked about.
+    best: the expert.
+    random_return: mean return of random play.
+  """
+  if best.win_rate >= _LEAST_WIN_RATE:
+    return float(played.win_rate / best.win_rate)
+  gain = best.return_mean - random_return
+  return float((played.return_mean - random_return) / gain) if gain else 1.0
 
 
 def expert(index: library.Index) -> library.Snapshot:
-  """The snapshot with the highest mean return: the best there is, however good."""
+  """The snapshot with the highest mean return in test mode, however good."""
   return max(index.snapshots, key=lambda snapshot: snapshot.return_mean)
 
 
-def level(index: library.Index, snapshot: library.Snapshot) -> float:
-  """How good a snapshot is: 0 like random play, 1 like the expert.
-
-  The win rate as a share of the expert's; where there is nothing to win, or the expert
-  hardly ever does, the mean return, random play's being 0.
-  """
+def levels(index: library.Index) -> dict[str, float]:
+  """The level of every snapshot, by name."""
   best = expert(index)
-  if best.win_rate >= _LEAST_WIN_RATE:
-    return snapshot.win_rate / best.win_rate
-  gain = best.return_mean - index.random_return
-  return (snapshot.return_mean - index.random_return) / gain if gain else 1.0
+  return {x.name: level(x, best, index.random_return) for x in index.snapshots}
+
+
+def up_to_medium(index: library.Index, seed: int) -> tuple[library.Snapshot, ...]:
+  """A training's snapshots from the first to the one nearest to `MEDIUM_LEVEL`.
+
+  Args:
+    index: of an environment.
+    seed: of the training; what the expert's does after the expert does not count.
+  """
+  best, of = expert(index), levels(index)
+  trained = [x for x in index.snapshots if x.seed == seed]
+  if seed == best.seed:
+    trained = trained[: trained.index(best) + 1]
+  distance = [abs(of[x.name] - MEDIUM_LEVEL) for x in trained]
+  return tuple(trained[: distance.index(min(distance)) + 1])
 
 
 def medium(index: library.Index) -> library.Snapshot:
-  """The snapshot, not after the expert, whose level is nearest to `MEDIUM_LEVEL`."""
-  until = index.snapshots.index(expert(index)) + 1
-  return min(
-    index.snapshots[:until],
-    key=lambda snapshot: abs(level(index, snapshot) - MEDIUM_LEVEL),
-  )
-
-
-def _medium_replay(index: library.Index) -> Behaviour:
-  """Like a replay buffer up to medium: all snapshots so far, exploring."""
-  until = index.snapshots.index(medium(index)) + 1
-  names = tuple(snapshot.name for snapshot in index.snapshots[:until])
-  return Behaviour(names, REPLAY_EPSILON)
+  """The snapshot of the expert's training whose level is nearest to `MEDIUM_LEVEL`."""
+  return up_to_medium(index, expert(index).seed)[-1]
 
 
 class Quality(NamedTuple):
   """One quality of data."""
 
   protocol: str  # in words, for a dataset's card
-  choose: Callable[[library.Index], Behaviour]
+  choose: Callable[[library.Index], tuple[library.Snapshot, ...]]
+  # The test mode of the environment's index -> how they play.
+  mode: Callable[[policy.Mode], policy.Mode] = lambda test_mode: test_mode
 
 
 _MEDIUM = (
@@ -73,18 +100,25 @@ _MEDIUM = (
   "else the mean return above random play's"
 )
 _EXPERT = "the snapshot with the highest mean return"
+_TEST = "in test mode: greedy but for random actions at the rate epsilon, or sampled"
 QUALITIES = {
   "medium-replay": Quality(
-    "equal shares of all snapshots up to medium, each agent playing at random with "
-    f"probability {REPLAY_EPSILON} per step; medium: {_MEDIUM}",
-    _medium_replay,
+    "sampled play, as in training, of equal shares of all snapshots up to medium of "
+    f"every training; medium: {_MEDIUM}",
+    lambda index: tuple(x for seed in index.seeds for x in up_to_medium(index, seed)),
+    lambda test_mode: policy.SAMPLED,
   ),
-  "medium": Quality(_MEDIUM, lambda index: Behaviour((medium(index).name,), 0.0)),
+  "medium": Quality(f"{_MEDIUM}; {_TEST}", lambda index: (medium(index),)),
   "mixed": Quality(
-    f"equal shares of medium and expert; medium: {_MEDIUM}; expert: {_EXPERT}",
-    lambda index: Behaviour((medium(index).name, expert(index).name), 0.0),
+    f"equal shares of medium and expert; medium: {_MEDIUM}; expert: {_EXPERT}; {_TEST}",
+    lambda index: (medium(index), expert(index)),
   ),
-  "expert": Quality(_EXPERT, lambda index: Behaviour((expert(index).name,), 0.0)),
+  "expert": Quality(f"{_EXPERT}; {_TEST}", lambda index: (expert(index),)),
+  "random": Quality(
+    "uniform draws over what every agent is allowed",
+    lambda index: index.snapshots[:1],
+    lambda test_mode: policy.UNIFORM,
+  ),
 }
 
 
@@ -96,4 +130,6 @@ def behaviour(quality: str, index: library.Index) -> Behaviour:
   """
   if quality not in QUALITIES:
     raise ValueError(f"quality {quality!r} is not one of: {', '.join(QUALITIES)}")
-  return QUALITIES[quality].choose(index)
+  wanted = QUALITIES[quality]
+  names = tuple(snapshot.name for snapshot in wanted.choose(index))
+  return Behaviour(names, wanted.mode(index.test_mode))

@@ -13,15 +13,21 @@ _MUJOCO = {
 }
 _RECIPES: dict[str, dict] = {
   "smax/3s_vs_5z": {"total_steps": 3_000_000},
+  # Perceptrons stay at 6% here, and at 77% on 3s5z_vs_3s6z.
   "smax/5m_vs_6m": {
-    "total_steps": 8_000_000,
+    "total_steps": 12_000_000,
     "num_envs": 256,
-    "learning_rate": 7e-4,
-    "entropy_cost": 0.03,
+    "entities": True,
+    "enemy_health": 0.7,
     "policy_hidden": _WIDE,
   },
   "smax/6h_vs_8z": {"total_steps": 2_000_000, "policy_hidden": _WIDE},
-  "smax/3s5z_vs_3s6z": {"total_steps": 6_000_000, "policy_hidden": _WIDE},
+  "smax/3s5z_vs_3s6z": {
+    "total_steps": 5_000_000,
+    "entities": True,
+    "enemy_health": 0.8,
+    "policy_hidden": _WIDE,
+  },
   # A long view: with gamma 0.99 the hopper learns to fall forward, and stays at 430.
   "mamujoco/hopper-3x1": _MUJOCO
   | {"total_steps": 1_500_000, "gamma": 0.997, "reward_scale": 0.02},

@@ -96,7 +96,7 @@ def collect(
   key = jax.random.fold_in(
     jax.random.key(request.seed), zlib.crc32(request.name.encode())
   )
-  chunks = record.record(game, params, behaviour.epsilon, key)
+  chunks = record.record(game, params, behaviour.mode, key)
   rows, episode_start, played = _assemble(chunks, request.num_transitions, progress)
   card["shares"] = _shares(behaviour, played)
   card["win_rate"] = float(played.won.mean())
@@ -164,7 +164,7 @@ def _card(
     "quality": quality,
     "behaviour": {
       "protocol": qualities.QUALITIES[quality].protocol,
-      "epsilon": behaviour.epsilon,
+      **behaviour.mode._asdict(),
       "snapshots": [dataclasses.asdict(entries[name]) for name in behaviour.snapshots],
       "expert_win_rate": qualities.expert(index).win_rate,
       "expert_return": qualities.expert(index).return_mean,

@@ -38,7 +38,7 @@ class _Cast(NamedTuple):
 
   params: policy.PolicyParams  # of all behaviours, stacked, then anything up to `room`
   size: jax.Array  # int32, how many behaviours there are
-  epsilon: jax.Array  # see `policy.choose`
+  mode: policy.Mode  # of all of them
   key: jax.Array
 
 
@@ -52,7 +52,7 @@ class _Carry(NamedTuple):
 
 
 def record(
-  game: Game, params: list[policy.PolicyParams], epsilon: float, key: jax.Array
+  game: Game, params: list[policy.PolicyParams], mode: policy.Mode, key: jax.Array
 ) -> Iterator[Recorded]:
   """Yields what is recorded, without end.
 
@@ -61,7 +61,7 @@ def record(
     params: of the behaviours, at most `game.room`; episode number
       `wave * num_envs + environment` is played by one of them, each block of as many
       episodes having everybody once.
-    epsilon: probability of a uniform draw over what an agent is allowed.
+    mode: how they play.
     key: of everything random.
   """
   k_start, k_play, k_cast = jax.random.split(key, 3)
@@ -69,7 +69,7 @@ def record(
   cast = _Cast(
     params=jax.tree.map(lambda *x: jnp.stack(x), *filled),
     size=jnp.int32(len(params)),
-    epsilon=jnp.float32(epsilon),
+    mode=policy.Mode(jnp.bool_(mode.greedy), jnp.float32(mode.epsilon)),
     key=k_cast,
   )
   if isinstance(game.env, types.HostEnvironment):
@@ -98,10 +98,10 @@ def _assign(game: Game, cast: _Cast, wave: jax.Array) -> jax.Array:
 def _decide(
   game: Game, cast: _Cast, now: types.TimeStep, behaviour: jax.Array, key: jax.Array
 ) -> jax.Array:
-  every = jax.vmap(policy.outputs, (0, None))(cast.params, now.obs)
+  spec = game.env.spec
+  every = jax.vmap(lambda params: policy.outputs(params, now.obs, spec))(cast.params)
   scores = every[behaviour, jnp.arange(game.num_envs)]
-  kind = game.env.spec.action_kind
-  return policy.choose(scores, now.legal, kind, cast.epsilon, key)
+  return policy.choose(scores, now.legal, spec.action_kind, cast.mode, key)
 
 
 def _row(now: types.TimeStep, action: Any, reached: types.TimeStep, xp: Any):

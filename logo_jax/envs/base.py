@@ -21,7 +21,7 @@ _PACKAGES = {
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before. It may have
-# `termination_rule(scenario)` and `layout(scenario)` too.
+# `termination_rule(scenario)`, `layout(scenario)` and `weaken(scenario)` too.
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
@@ -85,6 +85,26 @@ def termination_rule(name: str) -> Callable[[jax.Array], jax.Array] | None:
     return None
   rule = getattr(_module(suite), "termination_rule", None)
   return rule and rule(scenario)
+
+
+def weaken(name: str) -> Callable[..., tuple[Any, Any]] | None:
+  """How the enemies of an environment are made weaker at the start of an episode.
+
+  For curricula of training; nobody is judged in such games.
+
+  Args:
+    name: an environment's, or any other.
+
+  Returns:
+    None where there are no enemies. Otherwise a jax-traceable function: what `reset`
+    gave, one episode's environment state and time step, and the share of their health
+    that enemies keep -> the same with weaker enemies.
+  """
+  suite, _, scenario = name.partition("/")
+  if suite not in _SUITES:
+    return None
+  make_weaker = getattr(_module(suite), "weaken", None)
+  return make_weaker and make_weaker(scenario)
 
 
 def layout(spec: types.EnvSpec) -> Layout | None:

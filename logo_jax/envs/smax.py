@@ -4,6 +4,7 @@ The team reward of a step is the fall in enemy health as a share of full health,
 averaged over enemies, plus 1 for a win; a whole episode yields about 2 at most.
 """
 
+from collections.abc import Callable
 import contextlib
 import io
 import sys
@@ -65,6 +66,21 @@ def make(scenario: str) -> types.Environment:
     return state, _observe(env, state, jnp.where(over, 0.0, rewards[env.agents[0]]))
 
   return types.Environment(spec, reset, step)
+
+
+def weaken(scenario: str) -> Callable[..., tuple[Any, types.TimeStep]]:
+  """See `base.weaken`; health is seen as the share of a unit's full health."""
+  env = _make_jaxmarl(scenario)
+
+  def weaker(state: Any, first: types.TimeStep, share: jax.Array):
+    del first
+    battle = state.state
+    enemy = jnp.arange(len(battle.unit_health)) >= env.num_allies
+    health = battle.unit_health * jnp.where(enemy, share, 1.0)
+    state = state.replace(state=battle.replace(unit_health=health))
+    return state, _observe(env, state, jnp.zeros((), jnp.float32))
+
+  return weaker
 
 
 def _observe(env: Any, state: Any, reward: jax.Array) -> types.TimeStep:

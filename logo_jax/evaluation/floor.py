@@ -72,11 +72,11 @@ def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> tuple[Act | None, str]:
   stacked = jax.tree.map(lambda *x: jnp.stack(x), *params)
 
   def act(now: TimeStep, key: jax.Array) -> jax.Array:
-    every = jax.vmap(policy.outputs, (0, None))(stacked, now.obs)
+    every = jax.vmap(lambda params: policy.outputs(params, now.obs, spec))(stacked)
     episode = jnp.arange(now.last.shape[0])
     scores = every[episode % len(params), episode]
-    kind, epsilon = spec.action_kind, played["epsilon"]
-    return policy.choose(scores, now.legal, kind, epsilon, key)
+    mode = policy.Mode(played["greedy"], played["epsilon"])
+    return policy.choose(scores, now.legal, spec.action_kind, mode, key)
 
   return act, ""
 

@@ -28,13 +28,18 @@ def index():
   return library.index("smax/2s3z")
 
 
-def _made_up(*levels: tuple[float, float]) -> library.Index:
-  """Snapshots by win rate and mean return; random play is like the first."""
+def _made_up(*levels: tuple[float, float], later: int = 0) -> library.Index:
+  """Snapshots by win rate and mean return; random play is like the first.
+
+  The last `later` of them are of a second training.
+  """
+  first = len(levels) - later
   snapshots = tuple(
-    library.Snapshot(f"suite/toy/{k}", 1000 * k, 512, *level)
+    library.Snapshot(f"suite/toy/{k}", k >= first, 1000 * k, 512, *level, 0.0, 0.0)
     for k, level in enumerate(levels)
   )
-  return library.Index("suite/toy", levels[0][1], 0, {}, {}, snapshots)
+  mode = policy.Mode(True, 0.05)
+  return library.Index("suite/toy", levels[0][1], (0, 1), mode, {}, {}, snapshots)
 
 
 def test_every_shipped_environment_has_policies_that_fit_it():
@@ -51,7 +56,11 @@ def test_every_shipped_environment_has_policies_that_fit_it():
     for snapshot in index.snapshots:
       action = jax.eval_shape(
         lambda params, obs, legal, spec=spec: policy.choose(
-          policy.outputs(params, obs), legal, spec.action_kind, 0.1, jax.random.key(0)
+          policy.outputs(params, obs, spec),
+          legal,
+          spec.action_kind,
+          policy.UNIFORM,
+          jax.random.key(0),
         ),
         library.load(snapshot.name),
         jax.ShapeDtypeStruct((spec.num_agents, spec.obs_dim), jnp.float32),
@@ -71,13 +80,16 @@ def test_files_are_small_plain_arrays():
 
 
 def test_index_tells_of_a_range_of_levels(index):
-  steps = [snapshot.steps for snapshot in index.snapshots]
-  assert steps == sorted(set(steps))
-  assert steps[0] == 0
-  assert all(snapshot.episodes >= 256 for snapshot in index.snapshots)
-  assert index.snapshots[0].return_mean == pytest.approx(index.random_return, abs=0.1)
-  returns = sorted(snapshot.return_mean for snapshot in index.snapshots)
-  assert max(np.diff(returns)) < 0.6  # no wide gap between neighbours
+  for seed in index.seeds:
+    steps = [snapshot.steps for snapshot in index.snapshots if snapshot.seed == seed]
+    assert steps == sorted(set(steps))
+    assert steps[0] == 0
+  assert index.test_mode == policy.Mode(greedy=True, epsilon=0.05)
+  first = index.snapshots[0]
+  assert first.sampled_return_mean == pytest.approx(index.random_return, abs=0.1)
+  levels = qualities.levels(index)
+  mine = sorted(levels[x.name] for x in index.snapshots if x.seed == index.seeds[0])
+  assert max(np.diff(mine)) < 0.3  # no wide gap between neighbours
 
 
 @pytest.mark.parametrize("environment", sorted(_PAPER))
@@ -86,13 +98,16 @@ def test_expert_is_better_than_medium_and_medium_than_random(environment):
   expert, medium = qualities.expert(index), qualities.medium(index)
   assert expert.return_mean > medium.return_mean > index.random_return
   assert medium.steps < expert.steps
-  assert 0.35 < qualities.level(index, medium) < 0.65
+  assert 0.35 < qualities.levels(index)[medium.name] < 0.65
+  assert len(index.seeds) == 2
+  for seed in index.seeds:
+    assert len(qualities.up_to_medium(index, seed)) > 1
 
 
 def test_level_is_the_share_of_the_experts_wins():
   # Half of 80% is 40%, nearest to it is snapshot 2; returns would say snapshot 3.
   index = _made_up((0.0, 0.0), (0.1, 4.0), (0.35, 4.5), (0.6, 5.0), (0.8, 10.0))
-  assert [qualities.level(index, s) for s in index.snapshots] == pytest.approx(
+  assert list(qualities.levels(index).values()) == pytest.approx(
     [0, 0.125, 0.4375, 0.75, 1]
   )
   assert qualities.medium(index).name == "suite/toy/2"
@@ -101,20 +116,24 @@ def test_level_is_the_share_of_the_experts_wins():
 def test_level_is_the_return_where_wins_are_rare():
   # Half of the way from -2 to 10 is 4; snapshots after the expert do not count.
   index = _made_up((0.0, -2.0), (0.02, 3.0), (0.01, 7.0), (0.09, 10.0), (0.05, 4.0))
-  assert qualities.level(index, index.snapshots[2]) == pytest.approx(9 / 12)
+  assert qualities.levels(index)["suite/toy/2"] == pytest.approx(9 / 12)
   assert qualities.medium(index).name == "suite/toy/1"
 
 
 def test_qualities_of_a_made_up_index():
-  # Half of the way from 0 to 10 is 5; nearest to it is snapshot 2.
-  index = _made_up((0, 0.0), (0, 2.0), (0, 5.5), (0, 10.0), (0, 9.0))
+  # Half of the way from 0 to 10 is 5; nearest to it are snapshots 2 and, of the second
+  # training, 6, which comes before a better one.
+  returns = (0.0, 2.0, 5.5, 10.0, 9.0, 1.0, 4.0, 7.0)
+  index = _made_up(*((0, x) for x in returns), later=3)
   behaviours = {name: qualities.behaviour(name, index) for name in qualities.QUALITIES}
-  toy = [f"suite/toy/{k}" for k in range(4)]
+  toy = [f"suite/toy/{k}" for k in range(8)]
+  sampled, test = policy.Mode(False, 0.0), policy.Mode(True, 0.05)
   assert behaviours == {
-    "medium-replay": qualities.Behaviour((toy[0], toy[1], toy[2]), 0.05),
-    "medium": qualities.Behaviour((toy[2],), 0.0),
-    "mixed": qualities.Behaviour((toy[2], toy[3]), 0.0),
-    "expert": qualities.Behaviour((toy[3],), 0.0),
+    "medium-replay": qualities.Behaviour((*toy[:3], toy[5], toy[6]), sampled),
+    "medium": qualities.Behaviour((toy[2],), test),
+    "mixed": qualities.Behaviour((toy[2], toy[3]), test),
+    "expert": qualities.Behaviour((toy[3],), test),
+    "random": qualities.Behaviour((toy[0],), policy.Mode(False, 1.0)),
   }
 
 
@@ -133,8 +152,13 @@ def test_save_and_load_are_exact(tmp_path):
   spec = dataclasses.replace(base.make("smax/3m").spec, name="suite/saved")
   params = [policy.init(spec, (8,), jax.random.key(seed)) for seed in range(2)]
   names = ("suite/saved/0", "suite/saved/1")
-  snapshots = tuple(library.Snapshot(n, k, 1, 0.5, 1.5) for k, n in enumerate(names))
-  index = library.Index("suite/saved", 0.2, 7, {"jax": "0"}, {"gamma": 1}, snapshots)
+  snapshots = tuple(
+    library.Snapshot(n, 7, k, 1, 0.5, 1.5, 0.25, 1.25) for k, n in enumerate(names)
+  )
+  mode, versions = policy.Mode(True, 0.05), {"jax": "0"}
+  index = library.Index(
+    *("suite/saved", 0.2, (7,), mode), versions, {"gamma": 1}, snapshots
+  )
   folder = library.save(tmp_path, index, params[:1])
   assert folder == tmp_path / "suite" / "saved"
   (folder / "9.npz").write_bytes(b"left over")
@@ -153,12 +177,15 @@ def test_save_and_load_are_exact(tmp_path):
 
 def test_only_legal_actions_are_sampled():
   legal = jnp.array([[True, False, False], [False, True, True]])
-  params = policy.PolicyParams([(jnp.ones((6, 3)), jnp.array([0.0, 9.0, 0.0]))])
-  scores = policy.outputs(params, jnp.ones((2, 4)))
+  params = policy.FlatParams([(jnp.ones((6, 3)), jnp.array([0.0, 9.0, 0.0]))])
+  scores = policy.outputs(params, jnp.ones((2, 4)), base.make("smax/3m").spec)
   for epsilon in (0.0, 0.5, 1.0):
     keys = jax.random.split(jax.random.key(0), 200)
     action = np.stack(
-      [policy.choose(scores, legal, "discrete", epsilon, key) for key in keys]
+      [
+        policy.choose(scores, legal, "discrete", policy.Mode(False, epsilon), key)
+        for key in keys
+      ]
     )
     assert action.dtype == np.int32
     assert set(action[:, 0]) == {0}
@@ -190,7 +217,10 @@ def test_continuous_actions_stay_in_the_box():
   keys = jax.random.split(jax.random.key(0), 300)
   for epsilon in (0.0, 1.0):
     action = np.stack(
-      [policy.choose(scores, legal, "continuous", epsilon, key) for key in keys]
+      [
+        policy.choose(scores, legal, "continuous", policy.Mode(False, epsilon), key)
+        for key in keys
+      ]
     )
     assert action.shape == (300, 2, 3)
     assert action.dtype == np.float32
@@ -204,16 +234,32 @@ def test_scaling_is_folded_into_the_network():
   params = policy.init(spec, (8,), jax.random.key(0))
   mean, std = jnp.array([1.0, 2.0, -3.0, 0.0]), jnp.array([0.5, 2.0, 10.0, 1.0])
   obs = jax.random.normal(jax.random.key(1), (5, spec.num_agents, 4)) * 4
-  folded = policy.outputs(policy.fold_scaling(params, mean, std), obs)
-  expected = policy.outputs(params, (obs - mean) / std)
+  folded = policy.outputs(policy.fold_scaling(params, mean, std), obs, spec)
+  expected = policy.outputs(params, (obs - mean) / std, spec)
   np.testing.assert_allclose(folded, expected, atol=1e-5)
 
 
-def test_epsilon_is_the_share_of_uniform_draws():
-  legal = jnp.ones((1, 4), bool)
-  scores = jnp.array([[50.0, 0.0, 0.0, 0.0]])  # always action 0
+@pytest.mark.parametrize("greedy", [True, False])
+def test_epsilon_is_the_share_of_uniform_draws(greedy):
+  legal = jnp.array([[True, True, True, True, False]])
+  # Draws take action 0 in 2 of 3 cases, 1 in the third; the illegal one is likeliest.
+  scores = jnp.log(jnp.array([[2.0, 1.0, 1e-9, 1e-9, 9.0]]))
+  mode = policy.Mode(greedy, 0.4)
   keys = jax.random.split(jax.random.key(0), 4000)
-  action = jax.vmap(lambda key: policy.choose(scores, legal, "discrete", 0.4, key))(
+  action = jax.vmap(lambda key: policy.choose(scores, legal, "discrete", mode, key))(
     keys
   )
-  assert float((action == 0).mean()) == pytest.approx(0.6 + 0.4 / 4, abs=0.03)
+  shares = np.bincount(np.asarray(action)[:, 0], minlength=5) / 4000
+  likely = np.array([1, 0]) if greedy else np.array([2 / 3, 1 / 3])
+  expected = [*(0.6 * likely + 0.1), 0.1, 0.1, 0]
+  np.testing.assert_allclose(shares, expected, atol=0.03)
+
+
+def test_the_mode_of_a_continuous_policy_is_its_mean():
+  scores = jnp.array([[0.5, -1.0, 3.0, 3.0]])
+  mode = policy.Mode(True, 0.0)
+  action = policy.choose(
+    scores, jnp.ones((1, 2), bool), "continuous", mode, jax.random.key(0)
+  )
+  np.testing.assert_allclose(action, np.tanh([[0.5, -1.0]]), rtol=1e-6)
+  assert policy.test_mode("continuous") == policy.SAMPLED

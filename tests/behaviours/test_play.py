@@ -1,5 +1,7 @@
 """Rollouts on the host and in compiled programs, on games of known answers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,12 +70,12 @@ def _update(env, monkeypatch):
     seen.append(data)
     return state, {}
 
-  init, _ = play.make_trainer(env, _CONFIG, 1)
+  init, _ = play.make_trainer(env, _CONFIG)
   carry = init(jax.random.key(0))
   if isinstance(env, types.HostEnvironment):
     trainer = play._HostTrainer(env, _CONFIG)
     trainer._learn = learn
-    new, metrics = trainer._update(carry)
+    new, metrics = trainer.update(carry)
   else:
     monkeypatch.setattr(ppo, "learn", learn)
     new, metrics = play._update(env, _CONFIG, carry)
@@ -104,12 +106,12 @@ def test_what_is_learned_from(make, monkeypatch):
   assert float(metrics["behaviour/episodes"]) == len(length) > 6
   assert float(metrics["behaviour/return"]) == totals.sum()
   assert float(metrics["behaviour/win_rate"]) == (length == 2).sum()
-  means = play._per_episode(dict(metrics))
+  means = play.per_episode([metrics])
   assert float(means["behaviour/return"]) == pytest.approx(totals.mean())
   running = np.where(data.last[-1], 0, _paid(time[-1]))
   np.testing.assert_array_equal(np.asarray(new.total), running)
   # The density is that of the action that was taken.
-  outputs = policy.outputs(carry.learner.params.actor, jnp.asarray(data.obs))
+  outputs = policy.outputs(carry.learner.params.actor, jnp.asarray(data.obs), _SPEC)
   log_prob = policy.head("continuous").log_prob(outputs, data.legal, data.raw_action)
   np.testing.assert_allclose(data.log_prob, log_prob, rtol=1e-4, atol=1e-4)
 
@@ -121,17 +123,17 @@ def _paid(time):
 
 def test_no_episode_has_no_mean():
   metrics = {"behaviour/win_rate": 0.0, "behaviour/return": 0.0}
-  means = play._per_episode(metrics | {"behaviour/episodes": 0})
+  means = play.per_episode([metrics | {"behaviour/episodes": 0}])
   assert np.isnan(means["behaviour/return"])
 
 
 @pytest.mark.parametrize("make", [_host, _compiled])
 def test_evaluation_counts_nothing_after_the_end(make):
   params = policy.init(_SPEC, (4,), jax.random.key(0))
-  score = play.make_evaluate(make(), 300)(params, 0.0, jax.random.key(1))
+  score = play.make_evaluate(make(), 300)(params, policy.SAMPLED, jax.random.key(1))
   assert float(score.win_rate) == pytest.approx(1 / 3, abs=0.1)
   assert float(score.return_mean) == pytest.approx(10 / 3, abs=0.4)
-  other = play.make_evaluate(make(), 300)(params, 0.0, jax.random.key(2))
+  other = play.make_evaluate(make(), 300)(params, policy.SAMPLED, jax.random.key(2))
   assert float(other.return_mean) != float(score.return_mean)
 
 
@@ -139,7 +141,7 @@ def test_evaluation_counts_nothing_after_the_end(make):
 def test_continuous_episodes_are_recorded_whole(make):
   params = policy.init(_SPEC, (4,), jax.random.key(0))
   game = record.Game(make(), num_envs=4, room=2)
-  chunks = record.record(game, [params], 0.5, jax.random.key(0))
+  chunks = record.record(game, [params], policy.Mode(False, 0.5), jax.random.key(0))
   rows, start, played = collect._assemble(chunks, 200, lambda num: None)
   first, final = start[:-1], start[1:] - 1
   length = final - first
@@ -157,3 +159,23 @@ def test_continuous_episodes_are_recorded_whole(make):
   np.testing.assert_array_equal(rows.reward[final], 0)
   np.testing.assert_array_equal(rows.discount[final - 1] == 0, length == 1)
   np.testing.assert_array_equal(played.won, length == 2)
+
+
+def test_enemies_become_stronger_while_battles_are_won():
+  def after(won, episodes, health=0.7):
+    metrics = {"behaviour/win_rate": won, "behaviour/episodes": episodes}
+    metrics = jax.tree.map(jnp.float32, metrics)
+    return float(play._next_health(jnp.float32(health), metrics, 0.6))
+
+  assert after(6, 10) == pytest.approx(0.702)
+  assert after(4, 10) == pytest.approx(0.7)
+  assert after(2, 10) == pytest.approx(0.699)
+  assert after(0, 0) == pytest.approx(0.7)
+  assert after(9, 10, 0.9995) == 1
+  assert after(0, 10, 0.6) == pytest.approx(0.6)
+
+
+def test_without_enemies_there_is_none_to_weaken():
+  config = dataclasses.replace(_CONFIG, enemy_health=0.5)
+  with pytest.raises(ValueError, match="enemy_health 0.5 must be 1: toy/walk has no"):
+    play.make_trainer(_compiled(), config)

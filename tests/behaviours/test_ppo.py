@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from logo_jax import types
-from logo_jax.behaviours import play, ppo, snapshots
+from logo_jax.behaviours import play, policy, ppo, qualities, snapshots
 from tests import toys
 
 _CONFIG = ppo.Config(
@@ -58,24 +58,24 @@ def _signals() -> types.Environment:
 def trained():
   seen = []
   candidates = snapshots.train(
-    _signals(), _CONFIG, 0, 3, report=lambda steps, metrics: seen.append(metrics)
+    _signals(), _CONFIG, 0, 3, report=lambda seed, steps, metrics: seen.append(metrics)
   )
-  return candidates, seen
+  return list(candidates), seen
 
 
 def test_a_small_game_is_learned(trained):
   candidates, seen = trained
-  assert [candidate.steps for candidate in candidates] == [0, 1280, 2560, 3840]
+  assert [candidate.steps for candidate in candidates] == [0, 512, 1792, 3840]
   evaluate = play.make_evaluate(_signals(), 256)
-  before = evaluate(candidates[0].params, 0.0, jax.random.key(1))
-  after = evaluate(candidates[-1].params, 0.0, jax.random.key(2))
+  before = evaluate(candidates[0].params, policy.SAMPLED, jax.random.key(1))
+  after = evaluate(candidates[-1].params, policy.SAMPLED, jax.random.key(2))
   assert float(before.return_mean) == pytest.approx(2.0, abs=0.2)  # 4 steps, half right
   assert float(after.return_mean) > 3.6
   assert float(after.win_rate) > float(before.win_rate) + 0.3
   assert float(seen[-1]["behaviour/return"]) > 3.4
   assert all(np.isfinite(value) for value in jax.tree.leaves(seen))
   # Exploring all the time is as good as guessing.
-  guess = evaluate(candidates[-1].params, 1.0, jax.random.key(3))
+  guess = evaluate(candidates[-1].params, policy.UNIFORM, jax.random.key(3))
   assert float(guess.return_mean) == pytest.approx(2.0, abs=0.2)
 
 
@@ -84,15 +84,15 @@ def test_a_continuous_game_on_the_host_is_learned():
     _CONFIG, total_steps=128 * 80, standardise_obs=True, entropy_cost=0.0
   )
   env = toys.targets()
-  candidates = snapshots.train(env, config, 0, 2)
+  candidates = list(snapshots.train(env, config, 0, 2))
   evaluate = play.make_evaluate(env, 256)
   before, after = (
-    float(evaluate(candidate.params, 0.0, jax.random.key(1)).return_mean)
+    float(evaluate(candidate.params, policy.SAMPLED, jax.random.key(1)).return_mean)
     for candidate in (candidates[0], candidates[-1])
   )
   assert before < 2.6  # noise of deviation 0.7 around 0
   assert after > 3.3
-  again = snapshots.train(env, config, 0, 2)
+  again = list(snapshots.train(env, config, 0, 2))
   jax.tree.map(np.testing.assert_array_equal, candidates[-1].params, again[-1].params)
 
 
@@ -108,24 +108,41 @@ def test_running_moments_are_those_of_everything():
   np.testing.assert_allclose(moments.var, everything.var(0), rtol=1e-5)
 
 
-def test_library_of_what_was_learned(trained):
-  candidates, _ = trained
-  env = _signals()
+def test_library_of_what_was_learned():
+  env, seeds, seen = _signals(), (0, 5), []
+  effort = snapshots.Effort(candidates=12, choose_episodes=64, report_episodes=32)
   index, params = snapshots.make_library(
-    env, candidates, (_CONFIG, 0), 3, num_episodes=64
+    env, _CONFIG, seeds, effort, lambda seed, steps, _: seen.append((seed, steps))
   )
   assert index.environment == "toy/signals"
+  assert index.seeds == seeds
   assert [entry.name for entry in index.snapshots] == [
     f"toy/signals/{k}" for k in range(len(params))
   ]
-  assert index.snapshots[0].steps == 0
-  assert index.snapshots[-1].return_mean > index.random_return + 1
+  first, second = (
+    [entry for entry in index.snapshots if entry.seed == seed] for seed in seeds
+  )
+  assert first[0].steps == second[0].steps == 0
+  assert max(steps for seed, steps in seen if seed == 0) == 3840
+  assert max(x.return_mean for x in first) > index.random_return + 1
+  # The second training has ended at medium, what was kept of it is no better than that.
+  assert max(steps for seed, steps in seen if seed == 5) < 3840
+  levels = qualities.levels(index)
+  assert max(levels[x.name] for x in second) < 0.8
+  # Greedy play is better than sampled play of what has not learned to the end.
+  assert max(x.return_mean - x.sampled_return_mean for x in index.snapshots) > 0.3
 
 
 def test_same_seed_same_policy(trained):
   candidates, _ = trained
-  again = snapshots.train(_signals(), _CONFIG, 0, 3)
+  again = list(snapshots.train(_signals(), _CONFIG, 0, 3))
   jax.tree.map(np.testing.assert_array_equal, candidates[-1].params, again[-1].params)
+
+
+def test_moments_are_closer_at_first():
+  # 10 (k / 4)^2: 0.6, 2.5, 5.6, 10.
+  assert snapshots.schedule(10, 4) == [1, 3, 6, 10]
+  assert snapshots.schedule(3, 100) == [1, 2, 3]
 
 
 def test_advantages_by_hand():
@@ -158,32 +175,33 @@ def test_advantages_by_hand():
 
 
 @pytest.mark.parametrize(
-  ("returns", "num", "expected"),
+  ("levels", "wanted", "expected"),
   [
-    ([0.0, 5.0, 10.0], 3, [0, 1, 2]),
-    # Level of the middle one: 10 * 0.5 ** 0.6 = 6.6.
-    ([0.0, 1.0, 5.0, 6.4, 9.0, 10.0, 9.5], 3, [0, 3, 5]),
-    ([0.0, 10.0, 9.0], 4, [0, 1]),
-    ([3.0, 2.0, 1.0], 4, [0]),
+    ([0.0, 0.5, 1.0], [0, 0.5, 1], [0, 1, 2]),
+    # 0.3 is passed between 1 and 2, nearer to 1; what comes late does not count.
+    ([0.0, 0.2, 0.6, 0.3, 1.0, 0.5], [0, 0.3, 0.5, 1], [0, 1, 2, 4]),
+    ([0.0, 1.0, 0.9], [0, 0.1, 0.2, 1], [0, 1]),
+    ([0.1, 0.2, 0.4, 0.3], [0.0, 0.5], [0, 2]),  # 0.5 is never reached
   ],
 )
-def test_choice_of_snapshots(returns, num, expected):
-  assert snapshots.choose(returns, num) == expected
+def test_choice_of_snapshots(levels, wanted, expected):
+  assert snapshots.choose(levels, wanted) == expected
 
 
 def test_bad_settings_are_refused():
   config = dataclasses.replace(_CONFIG, num_minibatches=3)
   with pytest.raises(ValueError, match="num_minibatches 3 does not divide"):
-    snapshots.train(_signals(), config, 0)
+    list(snapshots.train(_signals(), config, 0, 1))
   config = dataclasses.replace(_CONFIG, total_steps=100)
   with pytest.raises(ValueError, match="total_steps 100 must be at least .* = 128"):
-    snapshots.train(_signals(), config, 0)
+    list(snapshots.train(_signals(), config, 0, 1))
 
 
-def test_diverged_training_is_refused():
+def test_diverged_training_is_refused(monkeypatch):
   env = toys.targets()
-  start = snapshots.train(env, _CONFIG, 0, 1)[0]
+  start = next(snapshots.train(env, _CONFIG, 0, 1))
   broken = jax.tree.map(lambda x: np.full_like(x, np.nan), start.params)
   candidates = [start, start._replace(params=broken)]
-  with pytest.raises(ValueError, match="training has diverged: returns are"):
-    snapshots.make_library(env, candidates, (_CONFIG, 0), 2, num_episodes=4)
+  monkeypatch.setattr(snapshots, "train", lambda *_: iter(candidates))
+  with pytest.raises(ValueError, match="training has diverged: a policy returns nan"):
+    snapshots.make_library(env, _CONFIG, (0,), snapshots.Effort(2, 4, 4))

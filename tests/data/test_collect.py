@@ -36,7 +36,7 @@ def test_folder_and_card(folder, stored):
   assert (card["scenario"], card["quality"]) == ("smax/2s3z", "medium-replay")
   assert card["seed"] == 0
   behaviour = qualities.behaviour("medium-replay", library.index("smax/2s3z"))
-  assert card["behaviour"]["epsilon"] == behaviour.epsilon
+  assert card["behaviour"].items() >= behaviour.mode._asdict().items()
   assert card["behaviour"]["protocol"].startswith("equal shares of all snapshots up")
   played = [snapshot["name"] for snapshot in card["behaviour"]["snapshots"]]
   assert played == list(behaviour.snapshots) == list(card["shares"])
@@ -217,7 +217,7 @@ def _play(env, params, num_envs, num_transitions):
 @pytest.mark.parametrize("make", [_corridor, _on_host])
 def test_recorded_lengths_have_the_true_law(make):
   """Uniform play ends after 1, 2, 3, 4 steps with 1/2, 1/4, 1/8, 1/8."""
-  uniform = policy.PolicyParams([(jnp.zeros((2, 2)), jnp.zeros(2))])
+  uniform = policy.FlatParams([(jnp.zeros((2, 2)), jnp.zeros(2))])
   rows, start, played = _play(make(), [uniform], 16, 8000)
   lengths = np.diff(start) - 1
   counts = collections.Counter(lengths.tolist())
@@ -235,7 +235,7 @@ def test_recorded_lengths_have_the_true_law(make):
 @pytest.mark.parametrize("make", [_corridor, _on_host])
 def test_episodes_are_played_by_whom_they_are_assigned_to(make):
   biases = jnp.array([[-50.0, 50.0], [50.0, -50.0]])  # ends at once; goes on
-  params = [policy.PolicyParams([(jnp.zeros((2, 2)), bias)]) for bias in biases]
+  params = [policy.FlatParams([(jnp.zeros((2, 2)), bias)]) for bias in biases]
   _, start, played = _play(make(), params, 8, 300)
   np.testing.assert_array_equal(np.diff(start) - 1, np.where(played.behaviour, 4, 1))
   blocks = played.behaviour[: len(played.behaviour) // 2 * 2].reshape(-1, 2)

@@ -208,3 +208,16 @@ def test_missing_package_names_the_extra(monkeypatch):
   monkeypatch.setitem(sys.modules, "jaxmarl", None)
   with pytest.raises(ImportError, match=r"pip install 'logo_jax\[smax\]'"):
     smax.make("3m")
+
+
+def test_weaker_enemies_are_seen_as_such(env, reset):
+  state, first = reset(jax.random.key(0))
+  weaker, seen = jax.jit(smax.weaken("3m"))(state, first, jnp.float32(0.5))
+  health = np.asarray(seen.state[: 6 * 10 : 10])  # ten features of each unit
+  np.testing.assert_allclose(health, [1, 1, 1, 0.5, 0.5, 0.5])
+  others = np.delete(np.arange(len(first.state)), range(30, 60, 10))
+  np.testing.assert_array_equal(seen.state[others], first.state[others])
+  np.testing.assert_allclose(weaker.state.unit_health[3:], 0.5 * 45.0)
+  assert base.weaken("smax/3m") is not None
+  assert base.weaken("mamujoco/hopper-3x1") is None
+  assert base.weaken("mine/game") is None

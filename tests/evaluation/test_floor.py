@@ -118,10 +118,12 @@ def test_only_policies_that_are_shipped_play_again():
   assert floor.behaviour({}, spec)[0] is None
   shipped = dataclasses.asdict(library.index("smax/2s3z").snapshots[0])
   for changed in ({"steps": 1}, {"name": "smax/2s3z/999"}, {"name": "toy/walk/0"}):
-    card = {"behaviour": {"epsilon": 0.0, "snapshots": [shipped | changed]}}
+    card = {
+      "behaviour": {"greedy": False, "epsilon": 0.0, "snapshots": [shipped | changed]}
+    }
     act, why = floor.behaviour(card, spec)
     assert act is None and why.endswith("is none of the shipped")
-  card = {"behaviour": {"epsilon": 0.0, "snapshots": [shipped]}}
+  card = {"behaviour": {"greedy": False, "epsilon": 0.0, "snapshots": [shipped]}}
   assert floor.behaviour(card, spec)[0] is not None
 
 
@@ -129,6 +131,7 @@ def test_who_played_is_what_the_card_says():
   spec = EnvSpec("smax/2s3z", 5, 127, 120, "discrete", 10, 100)
   card = {
     "behaviour": {
+      "greedy": False,
       "epsilon": 0.0,
       "snapshots": [{"name": "smax/2s3z/0"}, {"name": "smax/2s3z/1"}],
     }
@@ -147,9 +150,9 @@ def test_who_played_is_what_the_card_says():
   )
   chosen = []
   for name in ("smax/2s3z/0", "smax/2s3z/1"):
-    scores = policy.outputs(library.load(name), obs)
+    scores = policy.outputs(library.load(name), obs, spec)
     key = jax.random.key(0)  # the same for all: in turn they choose what one would
-    chosen.append(policy.choose(scores, now.legal, "discrete", 0.0, key))
+    chosen.append(policy.choose(scores, now.legal, "discrete", policy.SAMPLED, key))
   assert (chosen[0] != chosen[1]).any(1).all()
   expected = jnp.stack([chosen[0][0], chosen[1][1], chosen[0][2]])
   assert (expected > 0).all()  # legal ones

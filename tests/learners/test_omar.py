@@ -160,6 +160,16 @@ def test_illegal_actions_count_in_the_published_soft_maximum(game, lse_on, expec
   assert float(metrics["learner/q_target"]) == pytest.approx(2.9, abs=1e-5)
 
 
+def test_targets_take_legal_next_actions_from_the_target(game):
+  """It prefers 1, which is legal now but not next; the least target of 0 is 4."""
+  parts, params = _discrete(PLAIN, game, [[1.0, 3.0], [2.0, 1.0]], [0.0, -9.0])
+  _, target = _discrete(PLAIN, game, [[4.0, 8.0], [6.0, 7.0]], [0.0, 9.0])
+  first = jnp.array([[[True, False]] * 2])
+  batch = _row(game, [1, 1], legal=~first, next_legal=first)
+  _, metrics = omar.losses(parts, params, target, batch, jax.random.key(0))
+  assert float(metrics["learner/q_target"]) == pytest.approx(2 + 0.9 * 4, rel=1e-5)
+
+
 @pytest.mark.parametrize(("q", "moves"), [([1.0, 3.0], True), ([3.0, 1.0], False)])
 def test_a_policy_that_was_sure_too_early_can_still_change(game, q, moves):
   """It never plays 1; a recorded 1 moves it if that is better, and not if worse."""

@@ -10,7 +10,7 @@ from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
-from logo_jax.types import Prediction, WorldModel
+from logo_jax.types import Batch, Learner, LearnerState, Prediction, WorldModel
 from tests import toys
 
 FIT = FitConfig(updates=40, interval=20, batch_size=32)
@@ -69,3 +69,25 @@ def simulator() -> WorldModel:
     )
 
   return WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
+
+
+def recorder(updates: int, like: Batch, window: int = 1, act=None) -> Learner:
+  """Learns nothing; its parameters are the batches of the last so many updates.
+
+  It plays legal actions at random, or as `act` says.
+  """
+
+  def init(key):
+    log = jax.tree.map(lambda x: jnp.zeros((updates, *x.shape), x.dtype), like)
+    return LearnerState(log, (), (), jnp.int32(0))
+
+  def update(state, batch, key):
+    at = state.step % updates
+    log = jax.tree.map(lambda log, x: log.at[at].set(x), state.params, batch)
+    return LearnerState(log, (), (), state.step + 1), {}
+
+  def at_random(params, carry, obs, legal, key, greedy=False):
+    action = jax.random.categorical(key, jnp.where(legal, 0.0, -1e9))
+    return carry, action.astype(jnp.int32)
+
+  return Learner(init, update, lambda shape: (), act or at_random, window)

@@ -12,12 +12,7 @@ from logo_jax.registry import component
 from logo_jax.training import compose, parallel
 from logo_jax.training.compose import Imagination, System
 from logo_jax.training.step import make_train
-from logo_jax.types import (
-  Batch,
-  Learner,
-  LearnerState,
-  Uncertainty,
-)
+from logo_jax.types import Batch, Uncertainty
 from logo_jax.weighting import confidence
 from tests.training import systems
 
@@ -31,25 +26,6 @@ def loaded():
   rows = loaded.data.rows
   rows = rows._replace(reward=jnp.arange(len(rows.reward), dtype=jnp.float32))
   return dataclasses.replace(loaded, data=loaded.data._replace(rows=rows))
-
-
-def _recorder(window: int, like: Batch) -> Learner:
-  """Learns nothing; its parameters are the batches of the last chunk."""
-
-  def init(key):
-    log = jax.tree.map(lambda x: jnp.zeros((UPDATES, *x.shape), x.dtype), like)
-    return LearnerState(log, (), (), jnp.int32(0))
-
-  def update(state, batch, key):
-    at = state.step % UPDATES
-    log = jax.tree.map(lambda log, x: log.at[at].set(x), state.params, batch)
-    return LearnerState(log, (), (), state.step + 1), {}
-
-  def act(params, carry, obs, legal, key, greedy=False):
-    action = jax.random.categorical(key, jnp.where(legal, 0.0, -1e9))
-    return carry, action.astype(jnp.int32)
-
-  return Learner(init, update, lambda shape: (), act, window)
 
 
 def _imagination() -> Imagination:
@@ -74,7 +50,7 @@ def _train(loaded, config, window):
   shape = t.reward.shape
   like = Batch(t, jnp.zeros(shape), jnp.zeros(shape, bool), jnp.float32(0))
   imagination = None if config.model is None else _imagination()
-  system = System(_recorder(window, like), imagination)
+  system = System(systems.recorder(UPDATES, like, window), imagination)
   axis = "batch" if config.data_parallel > 1 else None
   return make_train(system, config, axis)
 

@@ -1,0 +1,633 @@
+"""Mistakes that the quick tests must notice, one by one.
+
+Each takes the place of a piece of the source that occurs there once; `test_mutants.py`
+says so when the source has moved on. Pieces are short, so that they seldom do.
+"""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+  """A mistake."""
+
+  name: str
+  file: str  # in the package
+  old: str
+  new: str
+  breaks: str  # what would be wrong
+  tests: tuple[str, ...]  # that notice it; below tests/, as pytest names them
+
+
+CONSERVATIVE = "learners/test_conservative.py"
+PROBES = "training/test_probes.py"
+GRADIENTS = "world_models/test_gradients.py"
+
+_SHARED_LOSSES = tuple(
+  Mutant(name, "learners/parts/conservative.py", old, new, breaks, (CONSERVATIVE,))
+  for name, old, new, breaks in (
+    (
+      "gap-sign",
+      "conservative = jnp.mean(gap)",
+      "conservative = -jnp.mean(gap)",
+      "recorded actions are lowered, and others raised",
+    ),
+    (
+      "target-legal",
+      "head.sample(outputs, t.next_legal, key)",
+      "head.sample(outputs, t.legal, key)",
+      "the next action is chosen among those that are legal now",
+    ),
+    (
+      "greedy-target-legal",
+      "actions.greedy(utilities, t.next_legal)",
+      "actions.greedy(utilities, t.legal)",
+      "the same, of greedy targets",
+    ),
+    (
+      "greedy-target-by-target",
+      "utilities, _ = jax.lax.stop_gradient(next_context)",
+      "utilities, _ = jax.lax.stop_gradient(next_target)",
+      "no double Q-learning: the target chooses what it values",
+    ),
+    (
+      "target-online",
+      "_target(parts, target, contexts[1]",
+      "_target(parts, params, contexts[1]",
+      "targets are from the networks that are learned",
+    ),
+    (
+      "target-max",
+      "next_q = next_q.min(0)",
+      "next_q = next_q.max(0)",
+      "targets take the largest of the heads",
+    ),
+    (
+      "ascent-max",
+      "view.context, own).min(0)",
+      "view.context, own).max(0)",
+      "policies ascend the largest of the heads",
+    ),
+    (
+      "real-share",
+      "batch.real * batch.weight / batch.real_share",
+      "batch.real * batch.weight",
+      "terms on real rows shrink with their share",
+    ),
+    (
+      "real-rows",
+      "batch.real * batch.weight / batch.real_share",
+      "batch.weight",
+      "terms on real rows are on all rows",
+    ),
+    (
+      "imitation-imagined",
+      "weight = real_weight(batch) if config.bc_on",
+      "weight = batch.weight if config.bc_on",
+      "policies imitate their own imagined actions",
+    ),
+    (
+      "bellman-weight",
+      'row = {"batch": batch.weight,',
+      'row = {"batch": jnp.ones_like(batch.weight),',
+      "padding counts",
+    ),
+    (
+      "policy-moves-value",
+      "frozen = jax.lax.stop_gradient(view)",
+      "frozen = view",
+      "values rise because policies want them to",
+    ),
+    (
+      "normalised-mean",
+      "batch.weight * jnp.abs(q)) if config",
+      "batch.weight * q) if config",
+      "the unit of values is their mean, which may be 0",
+    ),
+  )
+)
+
+_LEARNERS = (
+  Mutant(
+    "push-down-illegal",
+    "learners/macql.py",
+    "head.uniform(legal, k)",
+    "head.uniform(jnp.ones_like(legal), k)",
+    "illegal joint actions are lowered",
+    (CONSERVATIVE,),
+  ),
+  Mutant(
+    "push-down-density",
+    "learners/macql.py",
+    "log_prob.sum(-1)",
+    "0 * log_prob.sum(-1)",
+    "samples are not weighed by how likely they were",
+    (CONSERVATIVE,),
+  ),
+  Mutant(
+    "cfcql-behaviour-rows",
+    "learners/cfcql.py",
+    "conservative.real_weight(batch) * cost",
+    "batch.weight * cost",
+    "the behaviour model learns from imagined rows",
+    ("learners/test_cfcql.py::test_behaviour_is_learned_from_real_rows_alone",),
+  ),
+  Mutant(
+    "cfcql-others",
+    "learners/cfcql.py",
+    "is_agent[:, None], own, view.encoded",
+    "is_agent[:, None], view.encoded, own",
+    "the others deviate, and the agent itself does as recorded",
+    ("learners/test_cfcql.py::test_continuous_agent_that_strays_weighs_more",),
+  ),
+  Mutant(
+    "cfcql-soft-minimum",
+    "ops/cql.py",
+    "jax.nn.softmax(temperature * kl)",
+    "jax.nn.softmax(-temperature * kl)",
+    "who strays furthest is held back least",
+    ("learners/test_cfcql.py::test_penalty_by_hand", "ops/test_cql.py"),
+  ),
+  Mutant(
+    "cfcql-illegal",
+    "ops/cql.py",
+    "jax.nn.logsumexp(jnp.where(legal, q, _ILLEGAL))",
+    "jax.nn.logsumexp(q)",
+    "the soft maximum is over illegal actions, too",
+    ("ops/test_cql.py",),
+  ),
+  Mutant(
+    "omar-target-max",
+    "learners/parts/local.py",
+    "(next_q).min(0)",
+    "(next_q).max(0)",
+    "targets take the largest of the heads",
+    ("learners/test_omar.py::test_losses_of_discrete_actions_by_hand",),
+  ),
+  Mutant(
+    "omar-target-legal",
+    "learners/parts/local.py",
+    "head.mode(target_outputs, t.next_legal)",
+    "head.mode(target_outputs, t.legal)",
+    "the next action is chosen among those that are legal now",
+    ("learners/test_omar.py::test_targets_take_legal_next_actions_from_the_target",),
+  ),
+  Mutant(
+    "omar-target-online",
+    "learners/parts/local.py",
+    'parts.value.values(target["value"], t.next_obs, t.next_state), best',
+    "parts.value.values(params, t.next_obs, t.next_state), best",
+    "targets are from the networks that are learned",
+    ("learners/test_omar.py::test_targets_take_legal_next_actions_from_the_target",),
+  ),
+  Mutant(
+    "omar-gap-rows",
+    "learners/omar.py",
+    "gap = jnp.mean(real_weight(batch)[..., None]",
+    "gap = jnp.mean(weight",
+    "imagined actions are raised as if they were recorded",
+    ("learners/test_omar.py::test_imagined_rows_enter_the_bellman_error_alone",),
+  ),
+  Mutant(
+    "omar-policy-moves-value",
+    "learners/omar.py",
+    'frozen = jax.lax.stop_gradient(params["value"])',
+    'frozen = params["value"]',
+    "values rise because policies want them to",
+    ("learners/test_omar.py::test_neither_loss_moves_the_others_networks",),
+  ),
+  Mutant(
+    "omar-search-worse",
+    "learners/parts/local.py",
+    "better = found_q > q",
+    "better = found_q < q",
+    "policies imitate what is worse than they",
+    ("learners/test_omar.py::test_the_search_improves_on_the_policy",),
+  ),
+  Mutant(
+    "omiga-next-state",
+    "learners/omiga.py",
+    'target["mixer"], t.next_state)',
+    'target["mixer"], t.state)',
+    "the next value is mixed by the weights of now",
+    ("learners/test_omiga.py::test_losses_by_hand",),
+  ),
+  Mutant(
+    "omiga-target-online",
+    "learners/omiga.py",
+    '_v(parts, target["v"], t.next_obs)',
+    '_v(parts, params["v"], t.next_obs)',
+    "targets are from the networks that are learned",
+    ("learners/test_omiga.py::test_losses_by_hand",),
+  ),
+  Mutant(
+    "omiga-policy-moves-value",
+    "learners/omiga.py",
+    "jax.lax.stop_gradient(z), _LIMIT",
+    "z, _LIMIT",
+    "imitation moves the values by which it is weighed",
+    ("learners/test_omiga.py::test_every_loss_moves_its_own_networks_alone",),
+  ),
+  Mutant(
+    "omiga-imitation-imagined",
+    "learners/omiga.py",
+    "row = real_weight(batch) if",
+    "row = batch.weight if",
+    "policies imitate their own imagined actions",
+    (
+      "learners/test_omiga.py"
+      "::test_policies_imitate_real_rows_and_values_learn_from_all",
+    ),
+  ),
+  Mutant(
+    "bc-padding",
+    "learners/bc.py",
+    "jnp.mean(batch.weight * cost.mean(-1))",
+    "jnp.mean(cost.mean(-1))",
+    "what weighs nothing is imitated",
+    ("learners/test_macql.py::test_padding_changes_nothing",),
+  ),
+)
+
+_TARGETS = (
+  Mutant(
+    "window-padding",
+    "learners/parts/backup.py",
+    "jnp.roll(batch.weight, -1, axis=-1) > 0",
+    "batch.weight > -1",
+    "returns along windows go on into padding",
+    ("learners/test_backup.py",),
+  ),
+  Mutant(
+    "window-clip",
+    "learners/parts/backup.py",
+    "return target if value_range is None else",
+    "return target if True else",
+    "returns along windows are not kept to the possible range",
+    ("learners/test_backup.py",),
+  ),
+  Mutant(
+    "target-period",
+    "learners/parts/backup.py",
+    "jnp.where(due, x, y), moved, target",
+    "jnp.where(due, y, x), moved, target",
+    "targets stand still when they are to move",
+    ("learners/test_backup.py",),
+  ),
+  Mutant(
+    "target-rate",
+    "learners/parts/backup.py",
+    "incremental_update(params, target,",
+    "incremental_update(target, params,",
+    "targets all but jump to the networks that are learned",
+    ("learners/test_backup.py",),
+  ),
+  Mutant(
+    "lambda-last",
+    "ops/td.py",
+    "lambda_t = lambda_t.at[-1].set(0)",
+    "lambda_t = lambda_t + 0",
+    "returns lose the value behind the last step",
+    ("ops/test_td.py",),
+  ),
+  Mutant(
+    "expectile-sides",
+    "ops/expectile.py",
+    "error < 0, 1 - tau, tau",
+    "error < 0, tau, 1 - tau",
+    "the expectile of the other side",
+    ("ops/test_expectile.py",),
+  ),
+)
+
+_TRAINING = tuple(
+  Mutant(name, f"training/{file}.py", old, new, breaks, (PROBES,))
+  for name, file, old, new, breaks in (
+    (
+      "first-mask",
+      "imagine",
+      "p.obs, p.state, p.legal, score",
+      "p.obs, p.state, carry.legal, score",
+      "all steps of a rollout are under its first mask",
+    ),
+    (
+      "first-obs",
+      "imagine",
+      "p.obs, p.state, p.legal, score",
+      "carry.obs, p.state, p.legal, score",
+      "agents act on the first observation of a rollout",
+    ),
+    (
+      "certain-ends",
+      "imagine",
+      "t.discount > 0.5",
+      "t.discount > 0.0",
+      "rollouts end only where the model is certain",
+    ),
+    (
+      "stored-raw",
+      "imagine",
+      "calibrated = uncertainty.calibrate(uncertainty_params, score)",
+      "calibrated = score",
+      "what halts rollouts is in no unit",
+    ),
+    (
+      "score-once",
+      "imagine",
+      "score = uncertainty.accumulate(carry.score, score)",
+      "score = uncertainty.accumulate(0 * score, score)",
+      "uncertainty is not accumulated along rollouts",
+    ),
+    (
+      "weights-raw",
+      "step",
+      "u = uncertainty.calibrate(state.uncertainty, ring.content.score)",
+      "u = ring.content.score",
+      "confidence is in no unit",
+    ),
+    (
+      "weights-of-invalid",
+      "step",
+      "jnp.where(valid, weighting.log_weight(u), -jnp.inf)",
+      "weighting.log_weight(u)",
+      "what lies behind the end of a rollout is learned from",
+    ),
+    (
+      "penalty-raw",
+      "step",
+      "u = uncertainty.calibrate(uncertainty_params, content.score[index])",
+      "u = content.score[index]",
+      "penalties are in no unit",
+    ),
+    (
+      "penalty-never",
+      "step",
+      "weighting.on_sample(t, u)",
+      "t",
+      "nothing is charged for uncertainty",
+    ),
+    (
+      "starts-of-test",
+      "step",
+      "draw_starts(data.starts, self._num_starts",
+      "draw_starts(data.test, self._num_starts",
+      "rollouts start from the test split",
+    ),
+    (
+      "batches-of-test",
+      "step",
+      "draw_starts(data.starts, self._num_real",
+      "draw_starts(data.test, self._num_real",
+      "learners learn from the test split",
+    ),
+    (
+      "calibrated-on-training",
+      "step",
+      "evenly_spaced(data.select, CALIBRATION_ROWS)",
+      "evenly_spaced(data.train, CALIBRATION_ROWS)",
+      "the unit of uncertainty is from what the model was fitted on",
+    ),
+    (
+      "imagined-as-real",
+      "step",
+      "weight, False, self._real_share)",
+      "weight, True, self._real_share)",
+      "learners take imagined rows for real ones",
+    ),
+    (
+      "share-forgotten",
+      "step",
+      "return _batch(transitions(rows, index), 1.0, True, share)",
+      "return _batch(transitions(rows, index), 1.0, True, 1.0)",
+      "learners do not know how many rows are real",
+    ),
+    (
+      "fitted-on-all",
+      "fit_model",
+      "self._windows(data.train,",
+      "self._windows(data.starts,",
+      "models are fitted on what they are to be tested on",
+    ),
+    (
+      "selected-on-test",
+      "fit_model",
+      "self._windows(data.select,",
+      "self._windows(data.test,",
+      "models are selected by what is reported of them",
+    ),
+    (
+      "selected-on-training",
+      "fit_model",
+      "self._windows(data.select,",
+      "self._windows(data.train,",
+      "models are selected by how well they remember",
+    ),
+    (
+      "seeds-share-episodes",
+      "session",
+      "key = jax.random.fold_in(key, seed)",
+      "del seed",
+      "intervals over seeds leave out the noise of episodes",
+    ),
+    (
+      "seeds-share-episodes-on-host",
+      "session",
+      "(None, 0))(key, seeds)",
+      "(None, 0))(key, 0 * seeds)",
+      "the same, of environments on the host",
+    ),
+    (
+      "final-episodes-are-the-curve-s",
+      "session",
+      "self._play(params, 1 + i)",
+      "self._play(params, i)",
+      "the checkpoint that is best on these episodes is reported on them",
+    ),
+  )
+)
+
+_MODELS = (
+  *(
+    Mutant(name, "world_models/logo.py", old, new, breaks, (GRADIENTS,))
+    for name, old, new, breaks in (
+      (
+        "heads-move-state",
+        "fixed_state = jax.lax.stop_gradient(state)",
+        "fixed_state = state",
+        "the ends of episodes shape predicted states",
+      ),
+      (
+        "heads-move-obs",
+        "fixed_obs = jax.lax.stop_gradient(obs)",
+        "fixed_obs = obs",
+        "legal actions shape predicted observations",
+      ),
+      (
+        "reward-moves-deduction",
+        "state = jax.lax.stop_gradient(self.point.decode(output, now.state))",
+        "state = self.point.decode(output, now.state)",
+        "the reward shapes deduced states",
+      ),
+      (
+        "encoder-cut-off",
+        "encoded, now, after, fixed=False)",
+        "encoded, now, after, fixed=True)",
+        "Eq. 3's second term does not reach E_d",
+      ),
+      (
+        "eq-4-moves-predictions",
+        "fixed = not self.config.deduce_gradient",
+        "fixed = False",
+        "predicted observations become a code for states",
+      ),
+    )
+  ),
+  Mutant(
+    "direct-heads-move-states",
+    "world_models/parts/direct.py",
+    "jax.lax.stop_gradient((state, obs))",
+    "(state, obs)",
+    "rewards and ends shape predicted states",
+    (GRADIENTS,),
+  ),
+  Mutant(
+    "later-steps-move-earlier",
+    "world_models/parts/dynamics.py",
+    "obs, state = jax.lax.stop_gradient(self._frame.bound(said))",
+    "obs, state = self._frame.bound(said)",
+    "what is said of a step hedges against later ones",
+    ("world_models/test_dynamics.py",),
+  ),
+  Mutant(
+    "class-weight-kept",
+    "world_models/parts/dynamics.py",
+    "jax.nn.sigmoid(said.termination - shift)",
+    "jax.nn.sigmoid(said.termination)",
+    "episodes seem to end too often",
+    ("world_models/test_dynamics.py",),
+  ),
+  Mutant(
+    "unit-of-uncertainty",
+    "uncertainty/path_discrepancy.py",
+    "raw / jnp.maximum(scale, 1e-8)",
+    "raw + 0 * scale",
+    "uncertainty is in no unit",
+    ("uncertainty/test_path_discrepancy.py",),
+  ),
+  Mutant(
+    "confidence-sign",
+    "weighting/confidence.py",
+    "jnp.clip(clip - u, 0.0, clip)",
+    "jnp.clip(u, 0.0, clip)",
+    "the less sure, the more often a row is drawn",
+    ("weighting/test_confidence.py",),
+  ),
+  Mutant(
+    "halt-goes-on",
+    "weighting/halt.py",
+    "jnp.where(halts, 0.0, t.discount)",
+    "jnp.where(halts, t.discount, t.discount)",
+    "values look past where a rollout was halted",
+    ("weighting/test_halt.py",),
+  ),
+)
+
+_DATA = (
+  Mutant(
+    "statistics-of-all",
+    "data/dataset.py",
+    "_statistics(stored.rows, episodes, train)",
+    "_statistics(stored.rows, episodes, np.arange(len(episodes.first)))",
+    "what is standardised knows the test split",
+    ("data/test_dataset.py",),
+  ),
+  Mutant(
+    "final-rows-have-rewards",
+    "data/dataset.py",
+    "is_start[episodes.last] = False",
+    "is_start[episodes.last] = True",
+    "the zeros of final rows are taken for rewards",
+    ("data/test_dataset.py",),
+  ),
+  Mutant(
+    "splits-overlap",
+    "data/dataset.py",
+    "[num_select, num_select + num_test]",
+    "[num_select, num_select]",
+    "there is no test split of its own",
+    ("data/test_dataset.py",),
+  ),
+  Mutant(
+    "errors-of-selection",
+    "evaluation/open_loop.py",
+    'split: str = "test"',
+    'split: str = "select"',
+    "models are reported on what they were selected by",
+    ("evaluation/test_model_error.py::test_windows_of_all_episodes",),
+  ),
+  Mutant(
+    "ring-forgets-its-place",
+    "replay/ring.py",
+    "first = (ring.count % num_blocks) * size",
+    "first = 0 * ring.count * size",
+    "one collection is kept of many",
+    ("replay/test_ring.py",),
+  ),
+  Mutant(
+    "end-one-row-late",
+    "data/formats/episodes.py",
+    "discount[plan.final[plan.terminal] - 1] = 0",
+    "discount[plan.final[plan.terminal]] = 0",
+    "no transition ends its episode",
+    ("data/formats/test_read_cfcql.py",),
+  ),
+  Mutant(
+    "final-reward",
+    "data/formats/episodes.py",
+    "reward[plan.final] = 0",
+    "reward[plan.final] += 0",
+    "final rows, where nobody acts, have rewards",
+    ("data/formats/test_read_cfcql.py",),
+  ),
+  Mutant(
+    "cfcql-final-observation",
+    "data/formats/cfcql.py",
+    "ended.argmax(-1) + 2",
+    "ended.argmax(-1) + 1",
+    "episodes lose their last transition",
+    ("data/formats/test_read_cfcql.py",),
+  ),
+  Mutant(
+    "omar-limit-is-an-end",
+    "data/formats/omar.py",
+    "done[last] & ~full[last]",
+    "done[last]",
+    "values do not look past the time limit",
+    ("data/formats/test_read_omar.py",),
+  ),
+  Mutant(
+    "omar-final-observation",
+    "data/formats/omar.py",
+    '_stack([agent["next_obs"][last]',
+    '_stack([agent["obs"][last]',
+    "the last step of an episode leads nowhere",
+    ("data/formats/test_read_omar.py",),
+  ),
+  Mutant(
+    "omiga-limit-is-an-end",
+    "data/formats/omiga.py",
+    "terminal &= lengths != TIME_LIMIT",
+    "terminal &= lengths > 0",
+    "values do not look past the time limit",
+    ("data/formats/test_read_omiga.py::test_a_time_limit_is_no_end",),
+  ),
+  Mutant(
+    "omiga-scale",
+    "data/formats/omiga.py",
+    "(z - cold.mean(-1)[..., None]) / scale",
+    "(z - cold.mean(-1)[..., None]) * scale",
+    "states do not come back from their standardised form",
+    ("data/formats/test_read_omiga.py::test_raw_states_come_back",),
+  ),
+)
+
+MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
