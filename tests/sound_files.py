@@ -1,12 +1,15 @@
 """One sound file of each kind that is read, for tests that damage them."""
 
+from collections.abc import Callable
 import dataclasses
 import json
 import pathlib
+import re
 
 import h5py
 import jax
 import numpy as np
+import pytest
 
 from logo_jax import config as config_lib
 from logo_jax import presets
@@ -103,3 +106,19 @@ def write(root: pathlib.Path) -> None:
   _hdf5(root / "file.h5")
   _run(root / "run")
   _behaviours(root / "behaviours")
+
+
+def refused(root: pathlib.Path, call: Callable[[pathlib.Path], object], named: str):
+  """Calls, and checks the line and that the files are as they were."""
+
+  def tree():
+    files = [p for p in root.rglob("*") if p.is_file() and p.name != ".lock"]
+    return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
+
+  before = tree()
+  with pytest.raises((ValueError, OSError)) as caught:
+    call(root)
+  message = str(caught.value)
+  assert re.search(named, message), message
+  assert "\n" not in message and len(message) < 900
+  assert tree() == before

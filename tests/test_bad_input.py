@@ -4,26 +4,21 @@ A table of what is damaged, what reads it, and what the line must name.
 """
 
 from collections.abc import Callable
-import errno
 import json
-import os
 import pathlib
-import re
 import shutil
-from unittest import mock
 
 import h5py
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import cli, entries, experiment, model_study, presets
-from logo_jax.checkpoint import Checkpointer
+from logo_jax import experiment, presets
 from logo_jax.data import collect, formats
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from tests import sound_files
+from tests.sound_files import refused
 
 
 @pytest.fixture(scope="module")
@@ -124,23 +119,6 @@ _BYTES += [
   ("run/metrics.jsonl", text.encode(), "run", f"metrics.jsonl, {message}")
   for text, message in _METRICS
 ]
-_HOLDS = ValueError, OSError
-
-
-def _refused(root: pathlib.Path, call: Callable[[pathlib.Path], object], named: str):
-  """Calls, and checks the line and that the files are as they were."""
-
-  def tree():
-    files = [p for p in root.rglob("*") if p.is_file() and p.name != ".lock"]
-    return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
-
-  before = tree()
-  with pytest.raises(_HOLDS) as caught:
-    call(root)
-  message = str(caught.value)
-  assert re.search(named, message), message
-  assert "\n" not in message and len(message) < 900
-  assert tree() == before
 
 
 @pytest.fixture
@@ -160,7 +138,7 @@ def test_what_is_sound_is_read(copied, reader):
 )
 def test_what_a_parser_chokes_on(copied, path, content, reader, named):
   (copied / path).write_bytes(content)
-  _refused(copied, _READ[reader], named)
+  refused(copied, _READ[reader], named)
 
 
 _GONE = object()
@@ -215,19 +193,19 @@ _STORED = [
 def test_fields_of_another_kind(copied, path, field, value, named):
   reader = _JSONS.get(path, path.partition("/")[0])
   _set(copied / path, field, value)
-  _refused(copied, _READ[reader], named)
+  refused(copied, _READ[reader], named)
 
 
 @pytest.mark.parametrize(("field", "value", "named"), _STORED)
 def test_a_run_whose_config_was_edited(copied, field, value, named):
   _set(copied / "run/config.json", field, value)
-  _refused(copied, _READ["evaluate"], named)
+  refused(copied, _READ["evaluate"], named)
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"\xff", b""])
 def test_training_on_in_a_damaged_folder(copied, content):
   (copied / "run/config.json").write_bytes(content)
-  _refused(copied, _READ["train"], "config.json (is not JSON|must hold a JSON object)")
+  refused(copied, _READ["train"], "config.json (is not JSON|must hold a JSON object)")
 
 
 def _set(path: pathlib.Path, field: str, value) -> None:
@@ -277,7 +255,7 @@ _LAYER = {"weight_0": np.zeros((78, 8), np.float32), "bias_0": np.zeros(8, np.fl
 )
 def test_snapshots(copied, damage, named):
   damage(copied)
-  _refused(copied, _READ["collect"], named)
+  refused(copied, _READ["collect"], named)
 
 
 def _relinked(key: str, make: Callable[[h5py.File, pathlib.Path], object]):
@@ -335,7 +313,7 @@ def _outside(file: h5py.File, root: pathlib.Path) -> None:
 )
 def test_hdf5_reads_nothing_from_elsewhere(copied, damage, named):
   damage(copied)
-  _refused(copied, _READ["h5"], named)
+  refused(copied, _READ["h5"], named)
 
 
 def test_lists_are_cut(copied):
@@ -343,157 +321,4 @@ def test_lists_are_cut(copied):
   with h5py.File(copied / "file.h5", "w") as file:
     for i in range(300):
       file.create_group(f"episode_{i:03d}")
-  _refused(copied, _READ["h5"], "with episode_000, .*episode_009 and 290 more;")
-
-
-@pytest.mark.parametrize(
-  ("text", "named"),
-  [
-    ("", "'' is neither a preset nor a file"),
-    ("mcql", "'mcql' is neither a preset nor a file; .* macql,"),
-    ("nowhere.py", "'nowhere.py' is neither a preset nor a file"),
-    ("{}", "is a folder"),
-    ("{}/own/obs.npy", "obs.npy: get_config cannot be called: SyntaxError"),
-    ("{}/syntax.py", "syntax.py: get_config cannot be called: .*line 1"),
-    ("{}/three.py", "three.py: get_config must return a ConfigDict, .* a int"),
-    ("{}/none.py", "none.py: get_config cannot be called: KeyError: 'get_config'"),
-    ("published:cfcql/smax/9z/medium", "no values for 'cfcql' on 'smax/9z/medium'"),
-  ],
-)
-def test_configurations_that_are_none(copied, text, named):
-  (copied / "syntax.py").write_text("def get_config(:")
-  (copied / "three.py").write_text("def get_config(): return 3")
-  (copied / "none.py").write_text("x = 1")
-  flag = cli.ConfigParser()
-  _refused(copied, lambda root: flag.parse(text.format(root)), named)
-
-
-def test_a_bare_name_is_a_preset():
-  flag = cli.ConfigParser()
-  for name in ("logo", "published:cfcql/smax/2s3z/medium"):
-    config = cli.experiment_config(flag.parse(name))
-    assert config.preset == name.removeprefix("published:").split("/")[0]
-
-
-@pytest.mark.parametrize(
-  ("fields", "named"),
-  [
-    ({"seed": 2**63}, f"seed: must be from .*, got {2**63}"),
-    ({"num_seeds": 10**12}, "num_seeds: must be at most 2147483648 .*, got 1000000000"),
-    ({"num_seeds": 10**9}, "needs .* GB with num_seeds 1000000000, but a device has"),
-    ({"evaluation.seed": 10**30}, "evaluation.seed: must be from"),
-    ({"evaluation.episodes": 10**12}, "evaluation.episodes: 10+ needs .* GB"),
-    ({"learner.hidden_size": 10**8}, "learner.hidden_size: 10+ needs .* GB"),
-    ({"learner.hidden_size": 10**19}, "learner.hidden_size: 10+ needs .* GB"),
-    ({"model.hidden_size": 10**8}, "model.hidden_size: 10+ needs .* GB"),
-    ({"num_starts": 10**12}, "num_starts: 10+ needs .* GB"),
-  ],
-)
-def test_numbers_that_cannot_be(tmp_path, fields, named):
-  config = entries.changed(presets.get("logo"), fields)
-  _refused(tmp_path, lambda root: experiment.check(config, root / "run"), named)
-
-
-def test_lists_of_nothing():
-  for read, flag in ((entries.systems, "presets"), (model_study.models, "models")):
-    with pytest.raises(ValueError, match=f"{flag}: must name at least one"):
-      read([])
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-  """Three checkpoints of different numbers."""
-  folder = tmp_path_factory.mktemp("checkpoints") / "train"
-  with Checkpointer(folder, keep=3) as open_one:
-    for step in (1, 2, 3):
-      noise = np.random.default_rng(step).normal(size=5_000).astype(np.float32)
-      open_one.save(step, {"x": jnp.array(noise), "y": jnp.float32(step)}, step)
-  return folder
-
-
-def _largest(folder: pathlib.Path) -> pathlib.Path:
-  files = (path for path in folder.rglob("*") if path.is_file())
-  return max(files, key=lambda path: path.stat().st_size)
-
-
-_GARBAGE = b"\xff\x00{"
-_CHECKPOINT_DAMAGE: dict[str, Callable[[pathlib.Path], object]] = {
-  "largest missing": lambda step: _largest(step).unlink(),
-  "largest cut": lambda step: os.truncate(_largest(step), 9),
-  "state missing": lambda step: shutil.rmtree(step / "state"),
-  "state garbage": lambda step: (step / "state/_METADATA").write_bytes(_GARBAGE),
-  "index missing": lambda step: (step / "state/manifest.ocdbt").unlink(),
-  "layout missing": lambda step: shutil.rmtree(step / "layout"),
-  "layout garbage": lambda step: (step / "layout/metadata").write_bytes(_GARBAGE),
-  "all missing": lambda step: [shutil.rmtree(path) for path in step.glob("*/")],
-}
-_TARGET = {"x": jnp.zeros(5_000), "y": jnp.float32(0)}
-
-
-@pytest.mark.parametrize("damage", _CHECKPOINT_DAMAGE.values(), ids=_CHECKPOINT_DAMAGE)
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(
-  checkpoints, tmp_path, capsys, damage
-):
-  folder = shutil.copytree(checkpoints, tmp_path / "train")
-  damage(folder / "3")
-  before = sorted(folder.rglob("*"))
-  with Checkpointer(folder, read_only=True) as reader:
-    state, step = reader.restore_sound(_TARGET)
-    assert (step, float(state["y"])) == (2, 2.0)
-  said = capsys.readouterr().err
-  assert said.count("\n") == 1
-  assert re.search(r"train/3 is damaged: .*; going back to .* of step 2", said)
-  assert sorted(folder.rglob("*")) == before  # who only reads changes nothing
-  with Checkpointer(folder, keep=3) as writer:
-    state, step = writer.restore_sound(_TARGET)
-    assert step == 2
-    assert writer.save(3, state)  # its place is free
-    assert float(writer.restore(_TARGET)["y"]) == 2.0
-  assert (tmp_path / "train-damaged/3").is_dir()
-
-
-def test_damaged_scores_and_nothing_left(checkpoints, tmp_path, capsys):
-  folder = shutil.copytree(checkpoints, tmp_path / "train")
-  (folder / "3/metrics/metrics").write_bytes(_GARBAGE)
-  with Checkpointer(folder, read_only=True) as reader:
-    assert (reader.latest_step(), reader.best_step()) == (3, 2)
-  with Checkpointer(folder, keep=3) as writer:
-    assert "is damaged; this checkpoint is no candidate" in capsys.readouterr().err
-    assert writer.restore_sound(_TARGET)[1] == 3
-  for step in "123":
-    shutil.rmtree(folder / step / "layout")
-
-  def restore(root: pathlib.Path) -> None:
-    with Checkpointer(root / "train", read_only=True) as reader:
-      reader.restore_sound(_TARGET)
-
-  _refused(tmp_path, restore, "3 is damaged: .*metadata is missing; no earlier")
-
-
-def test_a_full_disk_is_named(checkpoints, tmp_path, monkeypatch):
-  """/dev/full takes nothing, as a disk without room does."""
-  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-  folder = shutil.copytree(checkpoints, tmp_path / "train")
-
-  def save(root: pathlib.Path) -> None:
-    with Checkpointer(folder, keep=3) as writer:
-      # As tensorstore says it, from the depths of a save.
-      error = ValueError(f"RESOURCE_EXHAUSTED: {'x' * 500}: {full.strerror} [a='b']")
-      monkeypatch.setattr(writer._manager, "save", mock.Mock(side_effect=error))
-      writer.save(4, _TARGET)
-
-  _refused(tmp_path, save, "train: the checkpoint of step 4 cannot be written: No sp")
-  usage = mock.Mock(free=10)
-  monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-  with Checkpointer(folder, keep=3) as writer:
-    with pytest.raises(OSError, match="of step 4 cannot be written: No space left"):
-      writer.save(4, _TARGET)
-    assert writer.restore_sound(_TARGET)[1] == 3
-  run = RunFolder(tmp_path / "run")
-  run.metrics_path = pathlib.Path("/dev/full")
-  with pytest.raises(OSError, match="/dev/full cannot be written: No space left"):
-    run.log(1, {"x": 1.0})
-  monkeypatch.setattr(pathlib.Path, "write_text", mock.Mock(side_effect=full))
-  with pytest.raises(OSError, match="results.json cannot be written: No space left"):
-    run.write_results({})
-  assert not list((tmp_path / "run").iterdir())
+  refused(copied, _READ["h5"], "with episode_000, .*episode_009 and 290 more;")
