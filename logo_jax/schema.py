@@ -82,7 +82,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     return {k: checked(f"{name}.{k}", x, options[1]) for k, x in value.items()}
   has_fields = dataclasses.is_dataclass(hint) or hasattr(hint, "_field_defaults")
   if has_fields and isinstance(value, Mapping):
-    return build(hint, value, f"{name}.")
+    return build(hint, value, f"{name}.")  # pyright: ignore[reportArgumentType]
   if hint is float and type(value) is int and abs(value) < 2**1000:  # no overflow
     return float(value)
   if type(value) is not hint:
