@@ -94,8 +94,7 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
   environment, _, number = name.rpartition("/")
   known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
-    near = reading.listed(known, near=name)
-    raise ValueError(f"snapshot {name!r} is not one of: {near}")
+    raise ValueError(f"snapshot {name!r} is not one of: {reading.listed(known)}")
   path = root / environment / f"{number}.npz"
   arrays = reading.npz(path)
   _check_layers(arrays, str(path))
