@@ -263,7 +263,10 @@ def _params(arrays: dict[str, np.ndarray]) -> policy.PolicyParams:
   def layers(prefix: str) -> Layers:
     num = sum(name.startswith(f"{prefix}weight_") for name in arrays)
     return [
-      tuple(jnp.asarray(arrays[f"{prefix}{x}_{i}"]) for x in ("weight", "bias"))
+      (
+        jnp.asarray(arrays[f"{prefix}weight_{i}"]),
+        jnp.asarray(arrays[f"{prefix}bias_{i}"]),
+      )
       for i in range(num)
     ]
 

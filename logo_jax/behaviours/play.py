@@ -9,12 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import types
-from logo_jax.behaviours import policy, ppo
+from logo_jax.behaviours import curriculum, policy, ppo
 from logo_jax.envs import base
 
-# Of battles won in training: above the first, enemies become stronger, below the second
-# weaker, by this share of their health an update.
-_WELL, _BADLY, _STEP = 0.5, 0.25, 0.002
 AnyEnvironment = types.Environment | types.HostEnvironment
 
 
@@ -50,7 +47,9 @@ def make_trainer(
     `init(key) -> Carry` and `update(carry) -> (carry, metrics)`, of which
     `per_episode` makes means.
   """
-  _weaken(env, config)  # what does not fit is told before anything is traced
+  curriculum.weaken(
+    env.spec, config
+  )  # what does not fit is told before anything is traced
   if isinstance(env, types.HostEnvironment):
     host = _HostTrainer(env, config)
     return host.init, host.update
@@ -145,7 +144,7 @@ def host_act(
 
 def _update(env: types.Environment, config: ppo.Config, carry: Carry):
   """Plays, then learns from what was played."""
-  weaken = _weaken(env, config)
+  weaken = curriculum.weaken(env.spec, config)
   k_roll, k_learn = jax.random.split(jax.random.fold_in(carry.key, carry.step))
   params, spec, health = ppo.actor(carry.learner, config), env.spec, carry.health
 
@@ -173,34 +172,10 @@ def _update(env: types.Environment, config: ppo.Config, carry: Carry):
   metrics |= _episodes(data.last, *ended)
   env_state, timestep, total = end
   if weaken is not None:
-    health = _next_health(health, metrics, config.enemy_health)
+    health = curriculum.next_health(health, metrics, config.enemy_health)
     metrics["behaviour/enemy_health"] = health
   step = carry.step + 1
   return Carry(learner, env_state, timestep, total, carry.key, step, health), metrics
-
-
-def _weaken(env: AnyEnvironment, config: ppo.Config):
-  """How enemies are made weaker at the start of a battle; None: they are not.
-
-  Raises:
-    ValueError: the environment has no enemies.
-  """
-  if config.enemy_health == 1:
-    return None
-  weaken = base.weaken(env.spec.name)
-  if weaken is None:
-    raise ValueError(
-      f"enemy_health {config.enemy_health} must be 1: {env.spec.name} has no enemies"
-    )
-  return weaken
-
-
-def _next_health(health: jax.Array, metrics: types.Metrics, least: float) -> jax.Array:
-  """Stronger enemies after an update that won most battles, weaker ones after few."""
-  episodes = metrics["behaviour/episodes"]
-  rate = metrics["behaviour/win_rate"] / jnp.maximum(episodes, 1)
-  change = jnp.where(rate > _WELL, _STEP, jnp.where(rate < _BADLY, -_STEP / 2, 0.0))
-  return jnp.clip(health + jnp.where(episodes > 0, change, 0.0), least, 1.0)
 
 
 def _sample(now: types.TimeStep, raw, log_prob, reached: types.TimeStep) -> ppo.Sample:

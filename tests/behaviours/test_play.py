@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from logo_jax import types
-from logo_jax.behaviours import play, policy, ppo
+from logo_jax.behaviours import curriculum, play, policy, ppo
 from logo_jax.data import collect, record
 
 _SPEC = types.EnvSpec("toy/walk", 2, 1, 1, "continuous", 3, 3)
@@ -165,7 +165,7 @@ def test_enemies_become_stronger_while_battles_are_won():
   def after(won, episodes, health=0.7):
     metrics = {"behaviour/win_rate": won, "behaviour/episodes": episodes}
     metrics = jax.tree.map(jnp.float32, metrics)
-    return float(play._next_health(jnp.float32(health), metrics, 0.6))
+    return float(curriculum.next_health(jnp.float32(health), metrics, 0.6))
 
   assert after(6, 10) == pytest.approx(0.702)
   assert after(4, 10) == pytest.approx(0.7)
