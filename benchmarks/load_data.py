@@ -59,6 +59,8 @@ _EPISODES_AT_ONCE = 100
 
 def main(argv: list[str]) -> None:
   del argv
+  if _FOLDER.value and not (pathlib.Path(_FOLDER.value) / store.CARD).is_file():
+    raise FileNotFoundError(f"folder: {_FOLDER.value} holds no dataset, {store.CARD}")
   if _OPEN.value and _FOLDER.value:
     print(json.dumps(_open(_FOLDER.value, _OPEN.value)))
     return

@@ -9,6 +9,7 @@ where it stopped.
 """
 
 from collections.abc import Sequence
+import math
 import pathlib
 import time
 from typing import Any
@@ -85,7 +86,7 @@ def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:
     "transitions": card["num_transitions"],
     "episodes": card["num_episodes"],
     "return ± std": (card["return_mean"], card["return_std"]),
-    "wins %": 100 * card["win_rate"] if winnable else None,
+    "wins %": 100 * card.get("win_rate", math.nan) if winnable else None,
     "MB": round(size / 1e6),
     "seconds": round(seconds),
   }

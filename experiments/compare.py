@@ -58,6 +58,7 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/compare", "Where results go.")
 def main(argv: list[str]) -> None:
   del argv
   base = functools.partial(model_study.of_budget, updates=_FIT_UPDATES.value)
+  entries.check_some("datasets", _DATASETS.value)
   systems = entries.systems(_PRESETS.value, base)
   _check_flags(systems)
   models = fits.find(_FITS.value, _DATASETS.value, systems.values())

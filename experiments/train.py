@@ -1,23 +1,18 @@
 """Trains one composition on one dataset; relaunching with the same folder resumes.
 
 Example:
-  python experiments/train.py --config=experiments/configs/logo.py \
+  python experiments/train.py --config=logo \
     --config.dataset=smax/2s3z/medium --config.learner.cql_weight=5 --run_dir=runs/a
 """
 
-import pathlib
-
 from absl import flags
-from ml_collections import config_flags
 
 from logo_jax import cli, experiment
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
 
-_CONFIG = config_flags.DEFINE_config_file(
-  "config",
-  str(pathlib.Path(__file__).parent / "configs/logo.py"),
-  "File of a preset; --config.field=value overrides a field.",
+_CONFIG = cli.define_config(
+  "config", "logo", "A preset or a file of one; --config.field=value overrides a field."
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
 

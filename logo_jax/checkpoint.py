@@ -1,6 +1,7 @@
 """Checkpoints of a whole training state: the last ones, and the best one apart."""
 
-import logging
+from collections.abc import Iterator
+import contextlib
 import math
 import os
 import pathlib
@@ -9,7 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-_METRIC = "score"
+from logo_jax import checkpoint_files
+from logo_jax.checkpoint_files import METRIC, Damaged
+from logo_jax.logging import say
 
 
 class Checkpointer:
@@ -44,7 +47,10 @@ class Checkpointer:
     if read_only and not path.is_dir():
       raise ValueError(f"checkpoint folder: {path} does not exist")
     self._folder = path
-    self._manager = _make_manager(path, keep, read_only)
+    self._saving = -1  # the step of the save in the background
+    if not read_only:
+      checkpoint_files.drop_damaged_scores(path)
+    self._manager = None if read_only else _make_manager(path, keep)
 
   def save(self, step: int, state: Any, metric: float | None = None) -> bool:
     """Saves `state` in the background.
@@ -60,11 +66,13 @@ class Checkpointer:
       Whether the step was saved (False: it was stored already).
 
     Raises:
+      OSError: it cannot be written, or the save before it could not.
       ValueError: `step` lies below the last stored step.
     """
     import orbax.checkpoint as ocp
 
-    latest = self._manager.latest_step()
+    assert self._manager is not None, "opened to read only"
+    latest = self.latest_step()
     if latest is not None and step <= latest:
       if step == latest:
         return False
@@ -73,25 +81,30 @@ class Checkpointer:
       )
     score = None if metric is None else float(metric)
     state = jax.tree.map(_as_jax, state)
-    return self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state), layout=ocp.args.JsonSave(_layout(state))
-      ),
-      metrics=None if score is None or not math.isfinite(score) else {_METRIC: score},
+    args = ocp.args.Composite(
+      state=ocp.args.StandardSave(state), layout=ocp.args.JsonSave(_layout(state))
     )
+    metrics = {METRIC: score} if score is not None and math.isfinite(score) else None
+    self.wait()  # so that an error is that of the step it names
+    self._saving = step
+    with self._writing():
+      if latest is not None:
+        checkpoint_files.check_space(self._folder / str(latest))
+      return self._manager.save(step, args=args, metrics=metrics)
 
   def steps(self) -> list[int]:
     """The steps that can be restored, in increasing order."""
+    if self._manager is None:
+      return checkpoint_files.steps(self._folder)
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
     """The last step saved, or None."""
-    return self._manager.latest_step()
+    return max(self.steps(), default=None)
 
   def best_step(self) -> int | None:
     """The step saved with the highest metric, or None if none had a metric."""
-    return self._manager.best_step()
+    return checkpoint_files.best(self._folder, self.steps())
 
   def restore(self, target: Any, step: int | None = None) -> Any:
     """Restores a state, bit for bit.
@@ -106,55 +119,110 @@ class Checkpointer:
       The state, in arrays that JAX owns, so that they may be donated.
 
     Raises:
+      Damaged: a file of the step is missing, cut short or garbage.
       ValueError: there is no such step, or what is stored differs from `target`; the
         message names the first leaf that does.
     """
     import orbax.checkpoint as ocp
 
-    self._manager.wait_until_finished()
+    self.wait()
     stored_steps = self.steps()
     step = self.latest_step() if step is None else step
     if step is None or step not in stored_steps:
       have = ", ".join(map(str, stored_steps)) or "none"
       wanted = "the last step" if step is None else f"step {step}"
       raise ValueError(f"{wanted} is not stored in {self._folder}; stored: {have}")
-    layout = self._manager.restore(
-      step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())
-    )["layout"]
-    _check_layout(layout, _layout(target), f"{self._folder}/{step}")
-    state = self._manager.restore(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(jax.tree.map(_abstract, target))
-      ),
-    )["state"]
+    folder = self._folder / str(step)
+    layout = checkpoint_files.read_through(folder)
+    _check_layout(layout, _layout(target), str(folder))
+    checkpoint_files.quieten()
+    with ocp.StandardCheckpointer() as loader:
+      state = loader.restore(folder / "state", jax.tree.map(_abstract, target))
     return _owned(state)
+
+  def restore_sound(
+    self, target: Any, step: int | None = None
+  ) -> tuple[Any, int | None]:
+    """Restores the last checkpoint that is not damaged, saying which ones are.
+
+    Unless `read_only`, damaged ones are moved out of the way, to a folder beside.
+
+    Args:
+      target: see `restore`.
+      step: the last that will do; None is the last stored.
+
+    Returns:
+      The state and its step; `target` and None if nothing is stored.
+
+    Raises:
+      Damaged: all of them are.
+      ValueError: see `restore`.
+    """
+    steps = [k for k in self.steps() if step is None or k <= step]
+    if not steps:
+      return target, None
+    damaged, why = [], ""
+    for found in reversed(steps):
+      try:
+        state = self.restore(target, found)
+      except Damaged as error:
+        why = why or str(error)
+        damaged.append(found)
+        continue
+      if damaged:
+        say(f"{why}; going back to the checkpoint of step {found}")
+        if self._manager is not None:
+          checkpoint_files.set_aside(self._folder, damaged)
+          self._manager.reload()
+      return state, found
+    raise Damaged(f"{why}; no earlier checkpoint is whole")
 
   def wait(self) -> None:
     """Waits until the saves in the background are complete; raises their errors."""
-    self._manager.wait_until_finished()
+    if self._manager is not None:
+      with self._writing():
+        self._manager.wait_until_finished()
 
   def close(self) -> None:
     """Waits for the saves in the background and frees the manager."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      self.wait()
+    finally:
+      if self._manager is not None:
+        with contextlib.suppress(Exception):  # it would tell once more what failed
+          self._manager.close()
 
   def __enter__(self) -> "Checkpointer":
     return self
 
-  def __exit__(self, *unused: object) -> None:
-    self.close()
+  def __exit__(self, error: object, *unused: object) -> None:
+    if error is None:
+      self.close()
+      return
+    with contextlib.suppress(Exception):  # the error that is on its way says more
+      self.close()
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Turns whatever the loader's depths raise into one line."""
+    try:
+      yield
+    except Exception as error:
+      raise OSError(
+        f"{self._folder}: the checkpoint of step {self._saving} cannot be written: "
+        f"{checkpoint_files.reason(error)}"
+      ) from None
 
 
-def _make_manager(path: pathlib.Path, keep: int, read_only: bool) -> Any:
+def _make_manager(path: pathlib.Path, keep: int) -> Any:
   """The Orbax manager that keeps the last `keep` and the best checkpoint."""
   import orbax.checkpoint as ocp
   from orbax.checkpoint import checkpoint_managers as policies
 
-  _quieten()
+  checkpoint_files.quieten()
 
   def score(metrics: dict[str, float]) -> float:
-    return metrics[_METRIC]
+    return metrics[METRIC]
 
   options = ocp.CheckpointManagerOptions(
     best_fn=score,
@@ -166,22 +234,9 @@ def _make_manager(path: pathlib.Path, keep: int, read_only: bool) -> Any:
         ),
       ]
     ),
-    create=not read_only,
-    read_only=read_only,
-    cleanup_tmp_directories=not read_only,  # left by a process killed while saving
+    cleanup_tmp_directories=True,  # left by a process killed while saving
   )
   return ocp.CheckpointManager(path, options=options)
-
-
-def _quieten() -> None:
-  """Drops Orbax's notices, which it sends through absl's logger; errors stay."""
-  logger = logging.getLogger("absl")
-  if _is_no_notice not in logger.filters:
-    logger.addFilter(_is_no_notice)
-
-
-def _is_no_notice(record: logging.LogRecord) -> bool:
-  return record.levelno >= logging.ERROR or "orbax" not in record.pathname
 
 
 def _as_jax(leaf: Any) -> jax.Array:

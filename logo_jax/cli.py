@@ -1,7 +1,9 @@
 """How every binary starts, and how it says what is wrong with its input."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import logging
+import os
 import pathlib
 import sys
 import types
@@ -11,6 +13,9 @@ from typing import Any, NoReturn
 from absl import app, flags
 import ml_collections
 from ml_collections import config_dict as config_dict_lib
+from ml_collections import config_flags
+
+from logo_jax import reading
 
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
 
@@ -20,8 +25,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
   Bad flags and bad input end in one line on the standard error, "error: ...", and exit
   status 1. Input counts as bad when this library or the binary itself raises a
-  `ValueError` or `ImportError`, or when the system raises an `OSError`; whatever comes
-  from elsewhere is a defect and keeps its traceback.
+  `ValueError` or `ImportError`, when the system raises an `OSError`, or when memory is
+  too small; whatever comes from elsewhere is a defect and keeps its traceback.
 
   Args:
     main: called with the list of arguments, the program's name first.
@@ -34,21 +39,33 @@ def run(main: Callable[[list[str]], Any]) -> None:
     if len(argv) > 1:
       _fail(f"unexpected argument {argv[1]!r}; flags are written --name=value")
     try:
+      _check_platform()
       return main(argv)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
       _fail(_describe(error))
     except (ValueError, ImportError) as error:
       if not _raised_here(error.__traceback__):
         raise
       _fail(_describe(error))
+    except RuntimeError as error:
+      if "Out of memory" not in str(error) and "RESOURCE_EXHAUSTED" not in str(error):
+        raise
+      _fail(f"a device has too little memory: {_describe(error)}")
 
   app.run(guarded, flags_parser=_parse_flags)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
-  try:
+  with _flags_in_line(argv):
     return flags.FLAGS(argv)
-  except flags.Error as error:
+
+
+@contextlib.contextmanager
+def _flags_in_line(argv: Sequence[str]) -> Iterator[None]:
+  """Ends the process with one line where a flag is wrong."""
+  try:
+    yield
+  except (flags.Error, OSError) as error:
     _fail(_describe(error))
   except (AttributeError, KeyError) as error:  # ml_collections: no such field
     name = _describe(error).strip("'\"")
@@ -56,6 +73,21 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     _fail(f"{wrong[0] if wrong else name}: unknown key {name!r}")
   except (ValueError, TypeError) as error:  # ml_collections: no such value
     _fail(_describe(error))
+
+
+def _check_platform() -> None:
+  """Refuses a JAX_PLATFORMS that is not there; JAX itself asserts."""
+  wanted = os.environ.get("JAX_PLATFORMS")
+  if not wanted:
+    return
+  import jax
+
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError):
+    jax.config.update("jax_platforms", "")
+    there = sorted({"cpu", jax.devices()[0].platform})
+    _fail(f"JAX_PLATFORMS: {wanted!r} is not here; allowed are {', '.join(there)}")
 
 
 def _describe(error: Exception) -> str:
@@ -80,6 +112,65 @@ def _raised_here(traceback: types.TracebackType | None) -> bool:
 def _fail(message: str) -> NoReturn:
   print(f"error: {message}", file=sys.stderr)
   sys.exit(1)
+
+
+def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder:
+  """A flag whose value is a configuration, and whose fields are flags: `--name.field`.
+
+  It takes the name of a preset, `published:<system>/<dataset>` for the values of
+  `published`, or a Python file with a function `get_config`, `file.py:argument` if that
+  takes one.
+
+  Args:
+    name: of the flag.
+    default: of its value.
+    help_string: what it is.
+  """
+  holder = config_flags.DEFINE_config_file(name, None, help_string)
+  flags.FLAGS[name].parser = ConfigParser()
+  with _flags_in_line(sys.argv):  # a field may be set though the flag itself is not
+    flags.set_default(holder, default)
+  return holder
+
+
+class ConfigParser(flags.ArgumentParser):
+  """What `define_config` takes."""
+
+  def parse(self, argument: str) -> ml_collections.ConfigDict:
+    from logo_jax import presets, published
+
+    word, colon, rest = argument.partition(":")
+    if word == "published":
+      system, _, dataset = rest.partition("/")
+      return as_flags(published.get(system, dataset)).lock()
+    if not colon and word in presets.names():
+      return config_dict(word).lock()
+    file = pathlib.Path(word)
+    if not file.is_file():
+      folder = word and file.is_dir()
+      what = "is a folder" if folder else "is neither a preset nor a file"
+      names = reading.listed(presets.names(), near=word)
+      raise ValueError(
+        f"{word!r} {what}; allowed are a Python file, published:<system>/<dataset>, or "
+        f"a preset: {names}"
+      )
+    return _config_of_file(file, [rest] if colon else [])
+
+
+def _config_of_file(file: pathlib.Path, arguments: list[str]) -> Any:
+  try:
+    code: dict[str, Any] = {"__name__": "config", "__file__": str(file)}
+    exec(compile(file.read_bytes(), str(file), "exec"), code)
+    config = code["get_config"](*arguments)
+  except Exception as error:  # it may say anything, and fail in any way
+    why = f"{type(error).__name__}: {_describe(error)}"
+    raise ValueError(f"{file}: get_config cannot be called: {why}") from None
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise ValueError(
+      f"{file}: get_config must return a ConfigDict, as cli.config_dict makes, but "
+      f"returned a {type(config).__name__}"
+    )
+  return config.lock()
 
 
 def config_dict(preset: str) -> ml_collections.ConfigDict:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 import dataclasses
-import types
-import typing
 from typing import Any, Literal
 
-from logo_jax import registry
+from logo_jax import registry, schema
 from logo_jax.registry import Component
 
 
@@ -136,8 +134,8 @@ def from_dict(values: Mapping[str, Any]) -> ExperimentConfig:
       values[kind] = _component(kind, _fields(kind, values[kind]))
   for name, cls in _SECTIONS.items():
     if name in values:
-      values[name] = _build(cls, _fields(name, values[name]), f"{name}.")
-  return _build(ExperimentConfig, values, "")
+      values[name] = schema.build(cls, _fields(name, values[name]), f"{name}.")
+  return schema.build(ExperimentConfig, values)
 
 
 _SECTIONS = {
@@ -158,35 +156,5 @@ def _fields(name: str, value: Any) -> dict[str, Any]:
 def _component(kind: str, fields: dict[str, Any]) -> Component:
   name = fields.pop("name", None)
   config_class = registry.module(kind, name).Config
-  return Component(name, _build(config_class, fields, f"{kind}.", f" of {name!r}"))
-
-
-def _build(cls: type, values: dict[str, Any], prefix: str, of: str = "") -> Any:
-  hints = typing.get_type_hints(cls)
-  for key, value in values.items():
-    if key not in hints:
-      allowed = ", ".join(sorted(hints)) or "none"
-      raise ValueError(f"{prefix}{key}: unknown key{of}; allowed are {allowed}")
-    values[key] = _checked(prefix + key, value, hints[key])
-  for field in dataclasses.fields(cls):
-    no_default = field.default is dataclasses.MISSING
-    if no_default and field.name not in values:
-      raise ValueError(f"{prefix}{field.name}: missing")
-  return cls(**values)
-
-
-def _checked(name: str, value: Any, hint: Any) -> Any:
-  """`value`, made a float where one is expected, if it fits the type hint."""
-  options = typing.get_args(hint)
-  if typing.get_origin(hint) is Literal:
-    if value not in options:
-      allowed = ", ".join(map(repr, options))
-      raise ValueError(f"{name}: must be one of {allowed}; got {value!r}")
-    return value
-  if typing.get_origin(hint) in (types.UnionType, typing.Union):
-    return value if value is None else _checked(name, value, options[0])
-  if hint is float and type(value) is int:
-    return float(value)
-  if type(value) is not hint:
-    raise ValueError(f"{name}: must be of type {hint.__name__}; got {value!r}")
-  return value
+  config = schema.build(config_class, fields, f"{kind}.", f" of {name!r}")
+  return Component(name, config)

@@ -32,8 +32,19 @@ def systems(
   def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
     return changed(base(name), fields)
 
+  check_some("presets", entries)
   found = read("presets", entries, make)
   return {k: dataclasses.replace(v, preset=k) for k, v in found.items()}
+
+
+def check_some(flag: str, entries: Sequence[str]) -> None:
+  """Refuses a list of nothing.
+
+  Raises:
+    ValueError: it is one.
+  """
+  if not entries:
+    raise ValueError(f"{flag}: must name at least one; got nothing")
 
 
 def changed(config: ExperimentConfig, fields: Mapping[str, Any]) -> ExperimentConfig:

@@ -17,9 +17,10 @@ from logo_jax.data.dataset import LoadedDataset
 from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
 from logo_jax.logging import graceful_stop, say
+from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, parallel
+from logo_jax.training import compose, loop, memory, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
 from logo_jax.training.step import TrainState
 
@@ -53,15 +54,17 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
   )
   compose.check_window(config, system.learner.window)
+  memory.check(config, loaded.spec, *system)
   config = compose.resolved(config, system)
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]
   }
   _check_model_run(config.model_run, stored_config, run_dir)
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
-    if folder.finished():
+    results = _stored_results(folder)
+    if results is not None:
       say(f"{folder.path} is finished; nothing is trained again")
-      return runs.read_results(folder.path)
+      return results
     seconds = Seconds(_seconds_so_far(folder))
     seconds.add("load", time.monotonic() - start)
     data = parallel.place(loaded.data, mesh)
@@ -135,10 +138,9 @@ def evaluate(
   Raises:
     ValueError: no such run, no checkpoint, or the data are not those of the run.
   """
-  stored = runs.read_config(run_dir)
-  data_hash = stored.pop("dataset_hash")
+  stored, data_hash = _stored_config(run_dir)
   # One device will do, however many trained it.
-  config = dataclasses.replace(config_lib.from_dict(stored), data_parallel=1)
+  config = dataclasses.replace(stored, data_parallel=1)
   loaded = load_dataset(config, make=False)
   if loaded.card["content_hash"] != data_hash:
     raise ValueError(
@@ -175,10 +177,42 @@ def restore(
   system = compose.compose(config, loaded.spec, loaded.statistics, axis)
   path = RunFolder(run_dir).checkpoints / "train"
   with Checkpointer(path, read_only=True) as checkpoints:
-    step = checkpoints.best_step() if best else checkpoints.latest_step()
+    if not checkpoints.steps():
+      raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
     data = parallel.place(loaded.data, mesh)
-    state = checkpoints.restore(loop.train_state(config, system, mesh, data), step)
+    target = loop.train_state(config, system, mesh, data)
+    last = checkpoints.best_step() if best else None
+    state, step = checkpoints.restore_sound(target, last)
   return int(step or 0), state
+
+
+def _stored_config(run_dir: str | os.PathLike[str]) -> tuple[ExperimentConfig, str]:
+  """What a run was started with, checked anew, and the hash of its data."""
+  values = runs.read_config(run_dir)
+  data_hash = values.pop("dataset_hash", None)
+  try:
+    if not isinstance(data_hash, str):
+      raise ValueError(f"dataset_hash: must be of type str; got {data_hash!r}")
+    config = config_lib.from_dict(values)
+    compose.check_budget(config)
+  except ValueError as error:
+    raise ValueError(f"{pathlib.Path(run_dir) / 'config.json'}: {error}") from None
+  return config, data_hash
+
+
+def _stored_results(folder: RunFolder) -> dict[str, Any] | None:
+  """What a finished run has come to; None if that is to be found (again)."""
+  if not folder.finished():
+    return None
+  try:
+    results = runs.read_results(folder.path)
+    result_rows.check(results, str(folder.results_path))
+  except ValueError as error:
+    if not _has_checkpoint(folder.path, "train"):
+      raise
+    say(f"{error}; it is made again from the last checkpoint")
+    return None
+  return results
 
 
 # What a fitted world model depends on.
@@ -189,22 +223,22 @@ def _check_model_run(
   model_run: str, config: dict[str, Any], run_dir: str | os.PathLike[str]
 ) -> None:
   """Refuses to take over a world model that this run would not have fitted."""
-  if not model_run or _has_model(run_dir):  # taken over already
+  if not model_run or _has_checkpoint(run_dir, "model"):  # taken over already
     return
   if config["model"] is None:
     raise ValueError(f"model_run: {model_run!r} is of no use, for model is None")
   stored = runs.read_config(model_run)
   for name in _FIT_FIELDS:
-    if name in config and stored[name] != config[name]:
+    if name in config and stored.get(name) != config[name]:
       raise ValueError(
-        f"model_run: {model_run} has {name} {stored[name]}, this run {config[name]}"
+        f"model_run: {model_run} has {name} {stored.get(name)}, this run {config[name]}"
       )
-  if not _has_model(model_run):
+  if not _has_checkpoint(model_run, "model"):
     raise ValueError(f"model_run: {model_run} holds no fitted world model yet")
 
 
-def _has_model(run_dir: str | os.PathLike[str]) -> bool:
-  folder = pathlib.Path(run_dir) / "checkpoints" / "model"
+def _has_checkpoint(run_dir: str | os.PathLike[str], phase: str) -> bool:
+  folder = pathlib.Path(run_dir) / "checkpoints" / phase
   return folder.exists() and any(path.name.isdigit() for path in folder.iterdir())
 
 

@@ -11,6 +11,25 @@ from typing import Any
 
 
 @contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+  """Lets errors of the system name what was being written.
+
+  Args:
+    path: the file or folder that the block writes.
+
+  Raises:
+    OSError: the block did, for example on a full disk.
+  """
+  try:
+    yield
+  except FileExistsError:
+    raise
+  except OSError as error:
+    reason = error.strerror or f"{error}; is the disk full?"
+    raise OSError(f"{path} cannot be written: {reason}") from None
+
+
+@contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   """Gives a temporary name beside `path` that takes its place at the end.
 
@@ -23,6 +42,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     The name to write to; it has the same suffix as `path`.
   """
   path = pathlib.Path(path)
+  with writing(path):
+    yield from _replacing(path)
+
+
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   path.parent.mkdir(parents=True, exist_ok=True)
   handle, name = tempfile.mkstemp(
     prefix=f".{path.stem}-", suffix=".tmp" + path.suffix, dir=path.parent

@@ -33,7 +33,7 @@ def find(
   for path in folders:
     stored = runs.read_config(path)
     dataset, model = stored.get("dataset"), _key(stored)
-    if dataset not in found:
+    if not isinstance(dataset, str) or dataset not in found:
       raise ValueError(f"fits: {path} is of {dataset!r}; allowed are {list(found)}")
     if model not in wanted:
       raise ValueError(f"fits: {path}: no system here has its model and fit, {model}")
@@ -47,7 +47,7 @@ def as_begun(run_dir: pathlib.Path, model_run: str) -> str:
   """The `model_run` that a run was started with, in whatever order; else this one."""
   if not (run_dir / "config.json").exists():
     return model_run
-  return runs.read_config(run_dir).get("model_run", "")
+  return str(runs.read_config(run_dir).get("model_run", ""))
 
 
 def _key(values: dict[str, Any]) -> str:

@@ -60,6 +60,7 @@ def models(
     paths = {k if "." in k else f"model.{k}": v for k, v in fields.items()}
     return entries_lib.changed(config, paths)
 
+  entries_lib.check_some("models", entries)
   return entries_lib.read("models", entries, make)
 
 
@@ -152,7 +153,7 @@ def fit(
   stored = config_lib.to_dict(config) | {"dataset_hash": loaded.card["content_hash"]}
   with RunFolder.open(run_dir, stored) as folder, graceful_stop() as stop:
     rows = runs.read_metrics(folder.path) if folder.metrics_path.exists() else []
-    spent = rows[-1]["seconds/fit_model"] if rows else 0.0
+    spent = rows[-1].get("seconds/fit_model", 0.0) if rows else 0.0
     seconds = Seconds({"fit_model": spent})
     data = parallel.place(loaded.data, mesh)
     params = loop.fit_model(Session(config, system, mesh, data, folder, stop, seconds))

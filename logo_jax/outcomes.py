@@ -103,6 +103,7 @@ def _updates_per_second(session: Session) -> float:
   """Updates of all seeds over the time of their chunks, but for the first, compiled."""
   rows = runs.read_metrics(session.folder.path)
   rows = [r for r in rows if r["phase"] == "train" and r["step"] > 0]
+  rows = [r for r in rows if "seconds/train" in r]
   steps = [r["step"] for r in rows]
   spent = np.diff([r["seconds/train"] for r in rows])
   rates = session.config.num_seeds * np.diff(steps) / np.maximum(spent, 1e-9)

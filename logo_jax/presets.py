@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from logo_jax import reading
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
 
@@ -157,5 +158,6 @@ def get(name: str) -> ExperimentConfig:
     ValueError: no such preset.
   """
   if name not in _PRESETS:
-    raise ValueError(f"preset: must be one of {', '.join(_PRESETS)}; got {name!r}")
+    names = reading.listed(_PRESETS, near=name)
+    raise ValueError(f"preset: must be one of {names}; got {name!r}")
   return _PRESETS[name]()

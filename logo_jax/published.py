@@ -29,7 +29,7 @@ from collections.abc import Callable
 import dataclasses
 from typing import Any
 
-from logo_jax import presets
+from logo_jax import presets, reading
 from logo_jax.config import ExperimentConfig
 from logo_jax.registry import Component
 
@@ -96,7 +96,7 @@ def get(name: str, dataset: str) -> ExperimentConfig:
     allowed = [d for n, d in names() if n == name] or sorted({n for n, _ in names()})
     raise ValueError(
       f"published: no values for {name!r} on {dataset!r}; there are: "
-      f"{', '.join(allowed)}"
+      f"{reading.listed(allowed, near=dataset)}"
     )
   suite, scenario, quality = dataset.split("/")
   config = dataclasses.replace(presets.get(name), dataset=dataset)

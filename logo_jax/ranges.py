@@ -3,6 +3,26 @@
 from typing import Any
 
 
+def check_seed(name: str, first: int, count: int = 1) -> None:
+  """Refuses seeds that JAX's keys would not tell apart, or cannot take.
+
+  Args:
+    name: of the field.
+    first: the seed.
+    count: how many there are, from the first one on.
+
+  Raises:
+    ValueError: naming the field, the value and what is allowed.
+  """
+  low, high = -(2**31), 2**31 - 1
+  if not low <= first <= high:
+    raise ValueError(f"{name}: must be from {low} to {high}, got {first}")
+  if first + count - 1 > high:
+    raise ValueError(
+      f"num_seeds: must be at most {high - first + 1} with {name} {first}, got {count}"
+    )
+
+
 def check(section: str, config: Any, **ranges: str) -> None:
   """Refuses fields outside of their range.
 

@@ -57,7 +57,7 @@ def module(kind: str, name: str) -> Any:
   Raises:
     ValueError: no such component.
   """
-  if name not in _MODULES[kind]:
+  if not isinstance(name, str) or name not in _MODULES[kind]:
     raise ValueError(
       f"{kind}.name: must be one of {', '.join(names(kind))}; got {name!r}"
     )

@@ -9,6 +9,7 @@ figures/        plots
 """
 
 from collections.abc import Callable
+import contextlib
 import fcntl
 import json
 import math
@@ -17,10 +18,9 @@ import pathlib
 import time
 from typing import Any
 
-from logo_jax import files, nested
+from logo_jax import files, metric_lines, nested, reading
 
-PHASES = ("model", "train")  # in the order in which a run goes through them
-_OWN_KEYS = ("phase", "step", "time")
+PHASES = metric_lines.PHASES
 
 
 class RunFolder:
@@ -62,7 +62,8 @@ class RunFolder:
     Raises:
       OSError: the folder cannot be written to.
       FileExistsError: another run holds it, or it holds a run without a config.
-      ValueError: the run was started with another `config`, or JSON cannot hold it.
+      ValueError: the run was started with another `config`, JSON cannot hold it, or a
+        file of the run is damaged.
     """
     run = cls(path)
     config = _checked_config(config)
@@ -123,23 +124,26 @@ class RunFolder:
       phase: one of `PHASES`.
 
     Raises:
+      OSError: the file cannot be written.
       ValueError: an unknown phase, or a metric named like a column of ours.
     """
     _phase_index(phase)
-    for name in _OWN_KEYS:
+    for name in metric_lines.COLUMNS:
       if name in metrics:
         raise ValueError(f"metric {name!r} is not allowed; it names a column already")
     now = time.time()
     values = {name: float(value) for name, value in metrics.items()}
     row = {"phase": phase, "step": int(step), "time": round(now, 3)} | values
     line = json.dumps(files.plain(row), allow_nan=False)
-    with self.metrics_path.open("a", encoding="utf-8") as file:
-      file.write(line + "\n")
-    writer = self._writer(phase)
-    for name, value in values.items():
-      if math.isfinite(value):
-        writer.add_scalar(name, value, int(step), walltime=now)
-    writer.flush()
+    with files.writing(self.metrics_path):
+      with self.metrics_path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with files.writing(self.events / phase):
+      writer = self._writer(phase)
+      for name, value in values.items():
+        if math.isfinite(value):
+          writer.add_scalar(name, value, int(step), walltime=now)
+      writer.flush()
 
   def truncate_after(self, step: int, phase: str = "train") -> None:
     """Forgets what was logged after a step, before resuming from it.
@@ -182,6 +186,9 @@ class RunFolder:
             "choose another folder"
           )
       return
+    if self.metrics_path.exists():  # what is damaged is told before anything changes
+      for _ in metric_lines.read(self.metrics_path):
+        pass
     stored = self._stored_config()
     difference = nested.first_difference(stored, config)
     if difference is not None:
@@ -194,10 +201,7 @@ class RunFolder:
   def _stored_config(self) -> dict[str, Any] | None:
     if not self.config_path.exists():
       return None
-    try:
-      return json.loads(self.config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-      raise ValueError(f"config: {self.config_path} holds no JSON ({error})") from error
+    return reading.json_file(self.config_path)
 
   def _check_writable(self) -> None:
     """Creates the folder and a file in it: permission bits do not tell root."""
@@ -228,21 +232,18 @@ class RunFolder:
       raise OSError(
         f"run folder: {self.path} cannot be locked ({error.strerror}); choose another"
       ) from error
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
     self._lock = lock
+    with files.writing(self.path / ".lock"):
+      os.ftruncate(lock, 0)
+      os.write(lock, f"{os.getpid()}\n".encode())
 
   def _rewrite_metrics(self, keep: Callable[[dict[str, Any]], bool]) -> None:
     """Keeps the whole lines that `keep` accepts; leaves the file if that is all."""
     if not self.metrics_path.exists():
       return
-    text = self.metrics_path.read_bytes()
-    kept = b"".join(
-      line
-      for line in text.splitlines(keepends=True)
-      if (row := _parse(line)) is not None and keep(row)
-    )
-    if kept != text:
+    rows = metric_lines.read(self.metrics_path)
+    kept = b"".join(line for line, row in rows if keep(row))
+    if kept != self.metrics_path.read_bytes():
       with files.replacing(self.metrics_path) as temporary:
         temporary.write_bytes(kept)
 
@@ -258,16 +259,9 @@ class RunFolder:
 
   def _close_writers(self) -> None:
     for writer in self._writers.values():
-      writer.close()
+      with contextlib.suppress(OSError):  # `log` has raised it
+        writer.close()
     self._writers.clear()
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-  """The row of a line, or None for one that was not written to its end."""
-  try:
-    return json.loads(line) if line.endswith(b"\n") else None
-  except ValueError:
-    return None
 
 
 def _phase_index(phase: str) -> int:

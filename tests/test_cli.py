@@ -8,7 +8,6 @@ import sys
 import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_CONFIG = _ROOT / "experiments/configs/macql.py"
 _BINARY = """
 import json
 from absl import flags
@@ -59,7 +58,7 @@ def test_good_input(run):
 @pytest.mark.parametrize(
   ("argument", "message"),
   [
-    ("--what=value", "environment 'smax/9z' is not one of: smax/3m, smax/2s3z"),
+    ("--what=value", "environment 'smax/9z' is not one of: smax/"),
     ("--what=own", "size must be even"),
     ("--what=file", "/nowhere/at/all"),
     ("--what=other", "should be one of"),
@@ -95,9 +94,8 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
   binary = tmp_path / "binary.py"
   binary.write_text(
     "from absl import app\n"
-    "from ml_collections import config_flags\n"
     "from logo_jax import cli\n"
-    f"flag = config_flags.DEFINE_config_file('config', {str(_CONFIG)!r})\n"
+    "flag = cli.define_config('config', 'macql', 'A preset.')\n"
     "def main(argv):\n"
     "  config = cli.experiment_config(flag.value)\n"
     "  print(config.learner.config.cql_weight, config.learner.config.reward_scale)\n"
@@ -113,3 +111,5 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
 
   assert printed() == "None None"
   assert printed("--config.learner.cql_weight=5") == "5.0 None"
+  file = _ROOT / "experiments/configs/macql.py"
+  assert printed(f"--config={file}", "--config.learner.cql_weight=5") == "5.0 None"

@@ -63,5 +63,14 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   table = tables.text_table([rows.dataset_row(results), rows.system_row(results)])
   assert preset in table
   assert experiment.run(config, tmp_path / "run") == results  # finished
+  (tmp_path / "run/results.json").write_text('{"preset": "bc"}')
+  again = experiment.run(config, tmp_path / "run")  # from the last checkpoint
+  assert again is not None
+  for key in ("dataset_return", "updates", "updates_per_second"):
+    assert again[key] == results[key]
   with pytest.raises(ValueError, match="cannot be played: no environment here"):
     experiment.evaluate(tmp_path / "run", 8)
+  (tmp_path / "run/results.json").write_text("[]")
+  (tmp_path / "run/checkpoints/train").rename(tmp_path / "gone")
+  with pytest.raises(ValueError, match="results.json must hold a JSON object"):
+    experiment.run(config, tmp_path / "run")

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import entries, model_study
+from logo_jax import cli, entries, model_study
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 PAGES = (README, README.parent / "experiments" / "RESULTS.md")
@@ -40,3 +40,5 @@ def test_commands_name_systems_and_models_that_exist(page: pathlib.Path):
   for flag, value in found:
     parse = model_study.models if flag == "models" else entries.systems
     assert len(parse(value.split(","))) == value.count(",") + 1
+  for value in re.findall(r"--config=([^\s`]+)", text):
+    cli.ConfigParser().parse(value)

@@ -4,6 +4,7 @@ A folder per environment holds one `<k>.npz` per snapshot, in order of training,
 `index.json`, which says how good each one is.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import json
@@ -11,9 +12,11 @@ import pathlib
 import shutil
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax import files, reading, schema, types
 from logo_jax.behaviours import policy
 from logo_jax.behaviours.entity_policy import EntityParams
 from logo_jax.behaviours.layers import Layers
@@ -63,19 +66,19 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
     root: where the folders lie; the shipped ones by default.
 
   Raises:
-    ValueError: there are none for this environment.
+    ValueError: there are none for this environment, or the index is damaged.
   """
   known = environments(root)
   if environment not in known:
+    names = reading.listed(known, near=environment)
     raise ValueError(
       f"environment {environment!r} has no behaviour policies; there are some for: "
-      f"{', '.join(known) or 'none'} (experiments/train_behaviour.py makes others)"
+      f"{names} (experiments/train_behaviour.py makes others)"
     )
-  content = json.loads((root / environment / "index.json").read_text())
-  content["snapshots"] = tuple(Snapshot(**entry) for entry in content["snapshots"])
-  content["seeds"] = tuple(content["seeds"])
-  content["test_mode"] = policy.Mode(**content["test_mode"])
-  return Index(**content)
+  path = root / environment / "index.json"
+  content = schema.build(Index, reading.json_file(path), f"{path}: ")
+  _check_index(content, environment, str(path))
+  return content
 
 
 def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
@@ -86,15 +89,56 @@ def load(name: str, root: pathlib.Path = PARAMS_FOLDER) -> policy.PolicyParams:
     root: where the folders lie; the shipped ones by default.
 
   Raises:
-    ValueError: there is no such snapshot.
+    ValueError: there is no such snapshot, or its file is damaged.
   """
   environment, _, number = name.rpartition("/")
   known = [snapshot.name for snapshot in index(environment, root).snapshots]
   if name not in known:
-    raise ValueError(f"snapshot {name!r} is not one of: {', '.join(known)}")
+    raise ValueError(f"snapshot {name!r} is not one of: {reading.listed(known)}")
   path = root / environment / f"{number}.npz"
-  with np.load(path, allow_pickle=False) as file:
-    return _params({key: file[key] for key in file.files})
+  arrays = reading.npz(path)
+  _check_layers(arrays, str(path))
+  return _params(arrays)
+
+
+def load_all(
+  names: Sequence[str], spec: types.EnvSpec, root: pathlib.Path = PARAMS_FOLDER
+) -> list[policy.PolicyParams]:
+  """Loads snapshots that are to play an environment together.
+
+  Args:
+    names: as in `load`.
+    spec: of the environment.
+    root: where the folders lie; the shipped ones by default.
+
+  Raises:
+    ValueError: there is no such snapshot, its file is damaged, or it is a network of
+      another environment or of other widths than the first one's.
+  """
+  loaded: list[policy.PolicyParams] = []
+  obs = jax.ShapeDtypeStruct((spec.num_agents, spec.obs_dim), np.float32)
+  width = spec.action_dim * policy.head(spec.action_kind).outputs_per_action
+  for name in names:
+    params = load(name, root)
+    path = root / f"{name}.npz"
+    try:
+      scores = jax.eval_shape(lambda x, o: policy.outputs(x, o, spec), params, obs)
+      fits = scores.shape == (spec.num_agents, width)
+    except (TypeError, ValueError):  # of shapes
+      fits = False
+    if not fits:
+      raise ValueError(f"{path}: layers {_shapes(params)} do not fit {spec.name}")
+    if loaded and _shapes(params) != _shapes(loaded[0]):
+      raise ValueError(
+        f"{path}: layers {_shapes(params)} must be as those of {names[0]}, "
+        f"{_shapes(loaded[0])}"
+      )
+    loaded.append(params)
+  return loaded
+
+
+def _shapes(params: policy.PolicyParams) -> list[tuple[int, ...]]:
+  return [x.shape for x in jax.tree.leaves(params)]
 
 
 def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
@@ -113,16 +157,17 @@ def save(root: pathlib.Path, content: Index, params: list[Any]) -> pathlib.Path:
   partial, old = (folder.with_name(f".{folder.name}.{x}") for x in ("partial", "old"))
   for left_over in (partial, old):
     shutil.rmtree(left_over, ignore_errors=True)
-  partial.mkdir(parents=True)
-  for k, policy_params in enumerate(params):
-    np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
   content = dataclasses.replace(content, params_hash=params_hash(params))
   stored = dataclasses.asdict(content) | {"test_mode": content.test_mode._asdict()}
   text = json.dumps(stored, indent=2)
-  (partial / "index.json").write_text(text + "\n")
-  if folder.exists():
-    folder.rename(old)
-  partial.rename(folder)
+  with files.writing(folder):
+    partial.mkdir(parents=True)
+    for k, policy_params in enumerate(params):
+      np.savez(partial / f"{k}.npz", allow_pickle=False, **_arrays(policy_params))
+    (partial / "index.json").write_text(text + "\n")
+    if folder.exists():
+      folder.rename(old)
+    partial.rename(folder)
   shutil.rmtree(old, ignore_errors=True)
   return folder
 
@@ -135,6 +180,70 @@ def params_hash(params: list[policy.PolicyParams]) -> str:
       digest.update(f"{name} {array.shape}\n".encode())
       digest.update(array.tobytes())
   return digest.hexdigest()
+
+
+def _check_index(content: Index, environment: str, where: str) -> None:
+  """Refuses what types alone do not tell."""
+  names = [f"{environment}/{k}" for k in range(len(content.snapshots))]
+  found = [snapshot.name for snapshot in content.snapshots]
+  greedy, epsilon = content.test_mode
+  if content.environment != environment:
+    raise ValueError(
+      f"{where}: environment: must be {environment!r}; got {content.environment!r}"
+    )
+  if found != names or not found:
+    raise ValueError(
+      f"{where}: snapshots: must be named {environment}/0, .../1 and so on; got "
+      f"{reading.listed(found)}"
+    )
+  if type(greedy) is not bool or type(epsilon) not in (int, float):
+    raise ValueError(
+      f"{where}: test_mode: must be greedy, true or false, and epsilon, a number; got "
+      f"{reading.in_line(content.test_mode, 60)}"
+    )
+
+
+def _check_layers(arrays: dict[str, np.ndarray], where: str) -> None:
+  """Refuses what is not a chain of layers, or one for each part of an `EntityParams`.
+
+  Each layer is as wide as the one before it.
+  """
+  prefixes = [f"{part}_" for part in EntityParams._fields]
+  if "weight_0" in arrays:
+    prefixes = [""]
+  left = set(arrays)
+  for prefix in prefixes:
+    width, i = None, 0
+    while not i or f"{prefix}weight_{i}" in arrays:
+      names = [f"{prefix}{x}_{i}" for x in ("weight", "bias")]
+      if not left.issuperset(names):
+        raise ValueError(
+          f"{where}: must hold weight_0, bias_0, weight_1 and so on, or the like of "
+          f"each of {', '.join(EntityParams._fields)}; it has "
+          f"{reading.listed(sorted(arrays))}"
+        )
+      weight, bias = (arrays[name] for name in names)
+      width = _check_layer(weight, bias, width, f"{where}: {names[0]}")
+      left.difference_update(names)
+      i += 1
+  if left:
+    raise ValueError(f"{where}: {reading.listed(sorted(left))} are not of a layer")
+
+
+def _check_layer(
+  weight: np.ndarray, bias: np.ndarray, width: int | None, where: str
+) -> int:
+  """Refuses another type or shape than that of a layer on so many units."""
+  fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
+  fits = fits and width in (None, weight.shape[0])
+  if not fits or {weight.dtype, bias.dtype} != {np.dtype(np.float32)}:
+    raise ValueError(
+      f"{where} is {weight.dtype} {list(weight.shape)}, its bias {bias.dtype} "
+      f"{list(bias.shape)}; must be float32 [{width or 'in'}, out] and [out]"
+    )
+  if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    raise ValueError(f"{where} or its bias has NaN or infinity")
+  return len(bias)
 
 
 def _arrays(params: policy.PolicyParams) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from logo_jax import ranges
 from logo_jax.behaviours import library, play, policy, ppo, qualities
 from logo_jax.envs import base
 
@@ -67,6 +68,7 @@ def train(
     ValueError: the settings do not fit together.
   """
   ppo.check(env.spec, config)
+  ranges.check_seed("seed", seed, 2)  # the next one is the evaluations'
   init, update = play.make_trainer(env, config)
   carry = init(jax.random.key(seed))
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 import logo_jax
-from logo_jax import types
+from logo_jax import ranges, types
 from logo_jax.behaviours import library, qualities
 from logo_jax.data import record, store
 from logo_jax.envs import base
@@ -77,6 +77,7 @@ def collect(
   env_name, quality = split_name(request.name)
   if request.num_transitions < 1:
     raise ValueError(f"num_transitions {request.num_transitions} must be at least 1")
+  ranges.check_seed("seed", request.seed)
   index = library.index(env_name, request.behaviours)
   behaviour = qualities.behaviour(quality, index)
   env = base.make(env_name)
@@ -90,7 +91,7 @@ def collect(
     num_envs=int(np.clip(request.num_transitions // least_length, 8, _MAX_ENVS)),
     room=len(index.snapshots),
   )
-  params = [library.load(name, request.behaviours) for name in behaviour.snapshots]
+  params = library.load_all(behaviour.snapshots, env.spec, request.behaviours)
   # Datasets of one seed must not share episodes: each has chances of its own.
   key = jax.random.fold_in(
     jax.random.key(request.seed), zlib.crc32(request.name.encode())

@@ -75,7 +75,8 @@ def read(
   expected = spec(name)
   if stored.spec != expected:
     raise ValueError(
-      f"dataset: {folder} was made in {stored.spec}, but the environment is {expected}"
+      f"dataset: {folder} was made in {stored.spec.stored()}, but the environment is "
+      f"{expected.stored() if expected else None}"
     )
   return stored
 
@@ -100,5 +101,7 @@ def environment(
   except (ValueError, ImportError) as error:
     return None, str(error)
   if env.spec != of:
-    return None, f"the environment {name} is {env.spec}, the data are of {of}"
+    return None, (
+      f"the environment {name} is {env.spec.stored()}, the data are of {of.stored()}"
+    )
   return env, ""

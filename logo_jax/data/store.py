@@ -15,13 +15,40 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logo_jax import types
+from logo_jax import files, reading, schema, types
 from logo_jax.data import validate
 from logo_jax.envs import base
 
 FORMAT_VERSION = 1
 FIELDS = (*types.Rows._fields, "episode_start")
 CARD = "card.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+  """What every card on disk has; there may be more."""
+
+  format_version: int
+  content_hash: str
+  shapes: dict[str, tuple[int, ...]]
+  num_transitions: int
+  num_episodes: int
+  length_mean: float
+  length_min: int
+  length_max: int
+  return_mean: float
+  return_std: float
+  return_min: float
+  return_max: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+  """What is used of a card where it is there; all else may be anything."""
+
+  name: str | None = None
+  scenario: str | None = None
+  win_rate: float | None = None
 
 
 class StoredDataset(NamedTuple):
@@ -69,11 +96,14 @@ def write(
       return folder
     raise ValueError(f"{folder} exists and holds something else; remove it first")
   partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-  partial.mkdir(parents=True)
+  with files.writing(folder):
+    partial.mkdir(parents=True)
   try:
     for name, array in arrays.items():
-      np.save(partial / f"{name}.npy", array, allow_pickle=False)
-    (partial / CARD).write_text(text)
+      with files.writing(folder / f"{name}.npy"):
+        np.save(partial / f"{name}.npy", array, allow_pickle=False)
+    with files.writing(folder / CARD):
+      (partial / CARD).write_text(text)
     partial.rename(folder)
   except OSError:
     shutil.rmtree(partial, ignore_errors=True)
@@ -135,10 +165,11 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
   folder = pathlib.Path(folder)
   if not folder.is_dir():
     raise FileNotFoundError(f"there is no dataset folder {folder}")
-  card = _read_card(folder)
+  card = reading.json_file(folder / CARD)
+  check_card(card, str(folder / CARD))
   spec = _spec(card, str(folder / CARD))
   arrays: validate.Arrays = {
-    name: _read_array(folder / f"{name}.npy") for name in FIELDS
+    name: reading.npy(folder / f"{name}.npy") for name in FIELDS
   }
   for name, array in arrays.items():
     if list(array.shape) != card["shapes"].get(name):
@@ -159,44 +190,45 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
   return StoredDataset(rows, arrays["episode_start"], card)
 
 
-def _read_card(folder: pathlib.Path) -> dict[str, Any]:
-  path = folder / CARD
-  if not path.is_file():
-    raise ValueError(f"{path} is missing")
-  try:
-    card = json.loads(path.read_text())
-  except ValueError as error:
-    raise ValueError(f"{path} is not JSON: {error}") from None
-  if not isinstance(card, dict):
-    raise ValueError(f"{path} must hold a JSON object")
+def check_card(card: dict[str, Any], where: str) -> None:
+  """Refuses a card from disk that lacks something, or has it in another type.
+
+  Raises:
+    ValueError: names the field, what it is and what it must be.
+  """
   version = card.get("format_version")
   if version != FORMAT_VERSION:
-    raise ValueError(f"{path}: format_version {version!r} must be {FORMAT_VERSION}")
-  for key, kind in (("shapes", dict), ("content_hash", str)):
-    if not isinstance(card.get(key), kind):
-      raise ValueError(f"{path}: {key} must be a {kind.__name__}")
-  return card
+    raise ValueError(f"{where}: format_version {version!r} must be {FORMAT_VERSION}")
+  written = schema.picked(_Written, card, f"{where}: ")
+  schema.picked(_Known, card, f"{where}: ")
+  _spec(card, where)
+  start, rows = written.shapes.get("episode_start"), written.shapes.get("reward")
+  episodes, steps = written.num_episodes, written.num_transitions
+  if (start, rows) != ((episodes + 1,), (steps + episodes,)) or episodes < 1:
+    raise ValueError(
+      f"{where}: num_episodes {episodes} and num_transitions {steps} are not those of "
+      f"shapes: episode_start {start}, reward {rows}"
+    )
 
 
 def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
-  names = {field.name for field in dataclasses.fields(types.EnvSpec)} - {"layout"}
-  spec = card.get("spec")
-  if not isinstance(spec, dict) or set(spec) != names:
-    raise ValueError(f"{where}: spec must have exactly {', '.join(sorted(names))}")
-  spec = types.EnvSpec(**{**spec, "obs_sizes": tuple(spec["obs_sizes"])})
-  return dataclasses.replace(spec, layout=base.layout(spec))
-
-
-def _read_array(path: pathlib.Path) -> np.ndarray:
-  if not path.is_file():
-    raise ValueError(f"{path} is missing")
-  try:
-    # Of all that np.load opens, arrays alone; never one of objects, which are pickled.
-    return np.lib.format.open_memmap(path, mode="r")
-  except (ValueError, OSError, EOFError) as error:
+  given = card.get("spec")
+  if not isinstance(given, dict):
+    raise ValueError(f"{where}: spec: must be of type object; got {given!r}")
+  spec = schema.build(types.EnvSpec, given, f"{where}: spec.", ignore=("layout",))
+  for name in ("num_agents", "obs_dim", "state_dim", "action_dim", "max_steps"):
+    if not 1 <= getattr(spec, name) < 2**31:
+      raise ValueError(
+        f"{where}: spec.{name}: must be at least 1, got {getattr(spec, name)}"
+      )
+  sizes = spec.obs_sizes
+  inside = all(0 <= size <= spec.obs_dim for size in sizes)
+  if sizes and not (len(sizes) == spec.num_agents and inside):
     raise ValueError(
-      f"{path} is cut short or not a .npy array: {' '.join(str(error).split())}"
-    ) from None
+      f"{where}: spec.obs_sizes: must be {spec.num_agents} numbers up to obs_dim, "
+      f"{spec.obs_dim}; got {list(sizes)}"
+    )
+  return dataclasses.replace(spec, layout=base.layout(spec))
 
 
 def _content_hash(arrays: validate.Arrays) -> str:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import types
+from logo_jax import reading, types
 from logo_jax.layout import Layout
 
 # Suite -> the packages behind it.
@@ -47,7 +47,8 @@ def split_name(name: str) -> tuple[str, str]:
   """
   suite, _, scenario = name.partition("/")
   if suite not in _SUITES or scenario not in _module(suite).SCENARIOS:
-    raise ValueError(f"environment {name!r} is not one of: {', '.join(names())}")
+    known = reading.listed(names(), near=name)
+    raise ValueError(f"environment {name!r} is not one of: {known}")
   return suite, scenario
 
 

@@ -57,7 +57,7 @@ def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> tuple[Act | None, str]:
     nobody is known.
   """
   played = card.get("behaviour")
-  if not isinstance(played, dict) or "snapshots" not in played:
+  if not isinstance(played, dict) or not _names_policies(played):
     return None, "the dataset's card names no behaviour policies"
   environments = {entry["name"].rpartition("/")[0] for entry in played["snapshots"]}
   shipped = [
@@ -79,6 +79,16 @@ def behaviour(card: Mapping[str, Any], spec: EnvSpec) -> tuple[Act | None, str]:
     return policy.choose(scores, now.legal, spec.action_kind, mode, key)
 
   return act, ""
+
+
+def _names_policies(played: Mapping[str, Any]) -> bool:
+  """Whether a card's behaviour is of the form that `collect` gives it."""
+  entries = played.get("snapshots")
+  return (
+    isinstance(entries, list)
+    and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
+    and isinstance(played.get("epsilon"), float | int)
+  )
 
 
 def of_dataset(loaded: LoadedDataset, horizons: Sequence[int]) -> tuple[dict, str]:

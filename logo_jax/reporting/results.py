@@ -1,8 +1,71 @@
 """Rows of result tables, from what results.json holds."""
 
 from collections.abc import Mapping
+import dataclasses
 import math
 from typing import Any
+
+from logo_jax import schema
+
+
+@dataclasses.dataclass(frozen=True)
+class _Needed:
+  """What results.json must have for tables and figures; there is more."""
+
+  preset: str
+  dataset: str
+  dataset_episodes: int
+  num_seeds: int
+  updates: int
+  updates_per_second: float
+  dataset_return: float | None = None
+  dataset_return_ci95: float | None = None
+  dataset_win_rate: float | None = None
+  dataset_win_rate_ci95: tuple[float, ...] | None = None
+  return_mean: float | None = None
+  return_ci95: float | None = None
+  win_rate: float | None = None
+  win_rate_ci95: tuple[float, ...] | None = None
+  episodes: int | None = None
+  model: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _OpenLoop:
+  """Of the errors at a horizon, those that are shown."""
+
+  state_rmse: float | None
+  state_rmse_persistence: float | None
+
+
+def check(results: Mapping[str, Any], where: str) -> None:
+  """Refuses the content of a results.json from which no table can be made.
+
+  Args:
+    results: the content.
+    where: what to call it in an error.
+
+  Raises:
+    ValueError: names the key, the value and what is allowed.
+  """
+  found = schema.picked(_Needed, results, f"{where}: ")
+  for key in ("dataset_return", "dataset_win_rate", "return_mean", "win_rate"):
+    interval = f"{key.removesuffix('_mean')}_ci95"
+    value, ends = getattr(found, key), getattr(found, interval)
+    if value is None:
+      continue
+    wrong = len(ends or ()) != 2 if "win" in key else interval not in results
+    if wrong:
+      raise ValueError(f"{where}: {interval}: must go with {key} {value}; got {ends}")
+  if found.model is None:
+    return
+  rows = schema.checked(
+    f"{where}: model.open_loop", found.model.get("open_loop"), dict[str, dict]
+  )
+  for steps, errors in rows.items():
+    if not steps.isdecimal():
+      raise ValueError(f"{where}: model.open_loop.{steps}: must be a number of steps")
+    schema.picked(_OpenLoop, errors, f"{where}: model.open_loop.{steps}.")
 
 
 def row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Reads what runs have left in their folders."""
 
 from collections.abc import Sequence
-import json
-import math
 import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
+from logo_jax import metric_lines, reading
 from logo_jax.reporting import statistics
 
 
@@ -24,27 +23,19 @@ def read_metrics(run_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     A dict per line: phase, step, time, then the metrics; null reads as NaN.
 
   Raises:
-    ValueError: the folder has no metrics.
+    ValueError: the folder has no metrics, or a line is damaged.
   """
   path = pathlib.Path(run_dir) / "metrics.jsonl"
   if not path.exists():
     raise ValueError(f"run folder: {run_dir} holds no metrics.jsonl")
-  rows = []
-  for line in path.read_bytes().splitlines(keepends=True):
-    try:
-      row = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
-      row = None  # torn by a killed process
-    if row is not None:
-      rows.append({k: math.nan if v is None else v for k, v in row.items()})
-  return rows
+  return [row for _, row in metric_lines.read(path)]
 
 
 def read_results(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
   """The results of a finished run.
 
   Raises:
-    ValueError: the run has not finished.
+    ValueError: the run has not finished, or the file is damaged.
   """
   return _read_json(pathlib.Path(run_dir) / "results.json", "has not finished")
 
@@ -53,7 +44,7 @@ def read_config(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
   """What a run was started with.
 
   Raises:
-    ValueError: the folder holds no run.
+    ValueError: the folder holds no run, or the file is damaged.
   """
   return _read_json(pathlib.Path(run_dir) / "config.json", "is no run folder")
 
@@ -94,6 +85,5 @@ def curve(
 
 
 def _read_json(path: pathlib.Path, otherwise: str) -> dict[str, Any]:
-  if not path.exists():
-    raise ValueError(f"run folder: {path.parent} holds no {path.name}; it {otherwise}")
-  return json.loads(path.read_text(encoding="utf-8"))
+  missing = f"run folder: {path.parent} holds no {path.name}; it {otherwise}"
+  return reading.json_file(path, missing)

@@ -13,7 +13,7 @@ from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
-from logo_jax.training import ends, optimizers
+from logo_jax.training import ends, memory, optimizers
 from logo_jax.types import (
   EnvSpec,
   Learner,
@@ -167,7 +167,9 @@ def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
   """
   obs, state = (moments(np.zeros((1, n))) for n in (spec.obs_dim, spec.state_dim))
   statistics = Statistics(obs, state, moments(np.zeros(1)), (0.0, 0.0))
-  check_window(config, compose(config, spec, statistics).learner.window)
+  system = compose(config, spec, statistics)
+  check_window(config, system.learner.window)
+  memory.check(config, spec, *system)
 
 
 def check_budget(config: ExperimentConfig) -> None:
@@ -186,6 +188,8 @@ def check_budget(config: ExperimentConfig) -> None:
   ranges.check("evaluation.", config.evaluation, **episodes)
   ranges.check("data.", config.data, time_limit="[0")
   ranges.check("checkpoint.", config.checkpoint, **_at_least_one("interval keep"))
+  ranges.check_seed("seed", config.seed, config.num_seeds)
+  ranges.check_seed("evaluation.seed", config.evaluation.seed)
   _check_multiples(config)
 
 

@@ -242,9 +242,7 @@ def _resume(
   session: Session, checkpoints: Checkpointer, state: Any, phase: str
 ) -> tuple[Any, int]:
   """The last checkpointed state, or `state` itself, and its step."""
-  step = checkpoints.latest_step()
-  if step is not None:
-    state = checkpoints.restore(state, step)
+  state, step = checkpoints.restore_sound(state)
   if phase == "train" or not has_train_checkpoint(session):
     session.folder.truncate_after(-1 if step is None else step, phase)
   return state, step or 0
@@ -254,9 +252,8 @@ def _take_over(run_dir: str, checkpoints: Checkpointer, state: Any) -> tuple[Any
   """The fit of another run as if it had been this one's."""
   path = pathlib.Path(run_dir) / "checkpoints" / "model"
   with Checkpointer(path, read_only=True) as others:
-    step = others.latest_step()
+    state, step = others.restore_sound(state)
     assert step is not None  # `experiment` has looked
-    state = others.restore(state, step)
   checkpoints.save(step, state)
   return state, step
 

@@ -73,8 +73,9 @@ def test_data_of_another_environment_are_refused(data_dir, tmp_path):
   spec = json.loads(json.dumps(stored.spec.stored() | {"max_steps": 7}))
   card = stored.card | {"spec": spec}
   store.write(tmp_path / NAME, stored.rows, stored.episode_start, card)
-  with pytest.raises(ValueError, match="max_steps=7.*but the environment is"):
+  with pytest.raises(ValueError, match="'max_steps': 7.*but the env") as caught:
     source.read(NAME, tmp_path)
+  assert len(str(caught.value)) < 1000  # the layout would be many times that
 
 
 def test_data_that_nobody_plays(data_dir, monkeypatch):
@@ -88,7 +89,7 @@ def test_data_that_nobody_plays(data_dir, monkeypatch):
   assert "no environment here plays" in why_not(None)
   assert "'smac/3m' is not one of" in why_not("smac/3m")
   other = dataclasses.replace(stored.spec, obs_dim=3)
-  assert "obs_dim=127" in why_not("smax/2s3z", other)
+  assert "'obs_dim': 127" in why_not("smax/2s3z", other)
   robot = base.make("mamujoco/hopper-3x1").spec
   card = stored.card | {"scenario": "mamujoco/hopper-3x1"}
   assert source.environment(card, robot)[0] is base.make("mamujoco/hopper-3x1")

@@ -248,9 +248,9 @@ def test_a_changed_number_is_noticed(folder):
   ("changes", "message"),
   [
     ({"format_version": 2}, "format_version 2 must be 1"),
-    ({"spec": {}}, "spec must have exactly"),
-    ({"shapes": None}, "shapes must be a dict"),
-    ({"content_hash": None}, "content_hash must be a str"),
+    ({"spec": {}}, "spec.name: missing"),
+    ({"shapes": None}, "shapes: must be of type object; got None"),
+    ({"content_hash": None}, "content_hash: must be of type str; got None"),
   ],
 )
 def test_bad_card(folder, changes, message):

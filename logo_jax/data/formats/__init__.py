@@ -11,6 +11,7 @@ import pathlib
 from typing import Any, NamedTuple
 import zipfile
 
+from logo_jax import reading
 from logo_jax.data import store
 from logo_jax.data.formats import cfcql, hdf5, omar, omiga, tensors, vault
 
@@ -90,11 +91,8 @@ def _find(path: pathlib.Path) -> tuple[pathlib.Path, str]:
   if len(found) == 1:
     return _find(found[0])
   if found:
-    names = [str(entry.relative_to(path)) for entry in found]
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    raise ValueError(
-      f"{path} holds several datasets, name one: {', '.join(names[:10])}{more}"
-    )
+    names = reading.listed(entry.relative_to(path) for entry in found)
+    raise ValueError(f"{path} holds several datasets, name one: {names}")
   for file in itertools.islice(path.rglob("*"), 100):
     if file.is_file():
       _refuse_pickle(file)
@@ -138,8 +136,8 @@ def _kind_of_file(path: pathlib.Path) -> str:
       if len(set(wanted) & set(keys)) > len(wanted) / 2:
         return kind
     raise ValueError(
-      f"{path} is an HDF5 file with {', '.join(keys) or 'nothing in it'}; understood "
-      f"are CFCQL's, with {', '.join(cfcql.KEYS)}, and OMIGA's, with "
+      f"{path} is an HDF5 file with {reading.listed(keys, 'nothing in it')}; "
+      f"understood are CFCQL's, with {', '.join(cfcql.KEYS)}, and OMIGA's, with "
       f"{', '.join(omiga.KEYS)}"
     )
   _refuse_pickle(path)

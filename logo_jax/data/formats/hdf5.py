@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from logo_jax import reading
 from logo_jax.data.formats import episodes
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -28,8 +29,10 @@ def opened(path: pathlib.Path) -> Iterator[Any]:
     ) from None
   try:
     file = h5py.File(path, "r")
-  except OSError as error:
-    raise ValueError(f"{path} is cut short or no HDF5: {_line(error)}") from None
+  except Exception as error:  # mostly of the system; of damaged headers, others
+    raise ValueError(
+      f"{path} is cut short or no HDF5: {reading.in_line(error)}"
+    ) from None
   with file:
     yield file
 
@@ -37,18 +40,41 @@ def opened(path: pathlib.Path) -> Iterator[Any]:
 def keys(path: pathlib.Path) -> list[str]:
   """The names at the root of a file."""
   with opened(path) as file:
-    return sorted(file)
+    return _names(file, path)
 
 
 def field(file: Any, path: pathlib.Path, key: str) -> Any:
   """A dataset of an open file.
 
+  What lies elsewhere is not read, whatever the file says: neither links nor data in
+  other files are followed.
+
   Raises:
-    ValueError: there is none of that name; lists those that there are.
+    ValueError: there is none of that name, listing those that there are; it is a link,
+      lies in another file, is empty, or is damaged.
   """
-  if key not in file or not hasattr(file[key], "dtype"):
-    raise ValueError(f"{path}: {key} is missing; it has {', '.join(sorted(file))}")
-  return file[key]
+  import h5py
+
+  names = _names(file, path)
+  if key not in names:
+    raise ValueError(f"{path}: {key} is missing; it has {reading.listed(names)}")
+  try:
+    link = file.get(key, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+      kind = "another file" if isinstance(link, h5py.ExternalLink) else "another place"
+      raise ValueError(f"it is a link to {kind}, which is not followed")
+    data = file[key]
+    if not isinstance(data, h5py.Dataset):
+      raise ValueError("it is no dataset")
+    if data.is_virtual or data.external:
+      raise ValueError("it lies in another file, which is not read")
+    if not data.shape or 0 in data.shape:
+      raise ValueError("it is empty or a single value")
+  except Exception as error:  # of many types where the file is damaged
+    raise ValueError(
+      f"{path}: {key} cannot be read: {reading.in_line(error)}"
+    ) from None
+  return data
 
 
 def fetcher(data: Any, path: pathlib.Path, key: str) -> episodes.Fetch:
@@ -60,13 +86,18 @@ def fetcher(data: Any, path: pathlib.Path, key: str) -> episodes.Fetch:
   def fetch(lo: int, hi: int) -> np.ndarray:
     try:
       return data[lo:hi]
-    except OSError as error:
+    except Exception as error:  # as above
       raise ValueError(
-        f"{path}: {key}[{lo}:{hi}] cannot be read: {_line(error)}"
+        f"{path}: {key}[{lo}:{hi}] cannot be read: {reading.in_line(error)}"
       ) from None
 
   return fetch
 
 
-def _line(error: Exception) -> str:
-  return " ".join(str(error).split())
+def _names(file: Any, path: pathlib.Path) -> list[str]:
+  try:
+    return sorted(file)
+  except Exception as error:  # as above
+    raise ValueError(
+      f"{path}: its names cannot be read: {reading.in_line(error)}"
+    ) from None

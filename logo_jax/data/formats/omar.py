@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from logo_jax import reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes
 
@@ -110,14 +111,7 @@ def _open(
 
 def _array(folder: pathlib.Path, key: str, agent: int) -> np.ndarray:
   path = folder / f"{key}_{agent}.npy"
-  if not path.is_file():
-    raise ValueError(f"{path} is missing")
-  try:
-    array = np.lib.format.open_memmap(path, mode="r")  # nothing but .npy, no pickle
-  except (ValueError, OSError, EOFError) as error:
-    raise ValueError(
-      f"{path} is cut short or not a plain .npy array: {' '.join(str(error).split())}"
-    ) from None
+  array = reading.npy(path)
   if array.ndim == 0:
     raise ValueError(f"{path} holds a single value, must have a row per transition")
   return array

@@ -1,11 +1,15 @@
 """The files of a vault: metadata.json, and zarr arrays kept in an OCDBT database."""
 
-import json
+from collections.abc import Iterator
+import contextlib
+import errno
+import os
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from logo_jax import reading
 from logo_jax.data.formats import episodes
 
 METADATA = "metadata.json"
@@ -35,28 +39,23 @@ def open_vault(folder: pathlib.Path) -> Vault:
     ValueError: a file is missing or damaged, or an array of another shape.
   """
   path = folder / METADATA
-  try:
-    metadata = json.loads(path.read_text())
-  except FileNotFoundError:
-    raise ValueError(f"{path} is missing") from None
-  except ValueError as error:
-    raise ValueError(f"{path} is not JSON: {error}") from None
+  metadata = reading.json_file(path)
   # The second name is that of vaults from before February 2024.
   keys = ("structure_shape", "structure")
-  keys = [key for key in keys if isinstance(metadata, dict) and key in metadata]
+  keys = [key for key in keys if key in metadata]
   if not keys:
     raise ValueError(f"{path} has neither structure_shape nor structure")
   names = _leaves(metadata[keys[0]])
   for name in _NEEDED:
     if name not in names:
-      raise ValueError(f"{folder}: {name} is missing; it has {', '.join(names)}")
+      raise ValueError(f"{folder}: {name} is missing; it has {reading.listed(names)}")
   arrays = {
     name: open_array(folder, f"{name}.")  # all names end in a dot
     for name in (*_NEEDED, *OPTIONAL)
     if name in names
   }
   index = read(open_array(folder, "vault_index"), f"{folder}: vault_index")
-  length = int(index.reshape(-1)[0])
+  length = int(index.reshape(-1)[0]) if index.size and index.dtype.kind in "iu" else 0
   if length < 1:
     raise ValueError(f"{folder}: vault_index says that it holds {length} steps")
   _check(arrays, length, folder)
@@ -144,6 +143,16 @@ def create_array(
     dtype=np.dtype(dtype).name,
     chunk_layout=ts.ChunkLayout(chunk_shape=chunk),
   ).result()
+
+
+@contextlib.contextmanager
+def errors_of_the_system() -> Iterator[None]:
+  """Makes an `OSError` of what tensorstore raises when it cannot write."""
+  try:
+    yield
+  except ValueError as error:
+    full = os.strerror(errno.ENOSPC)
+    raise OSError(full if full in str(error) else _line(error)) from None
 
 
 def read(array: Any, where: str) -> np.ndarray:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from logo_jax import files, reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes, tensors, vault_fields
 
@@ -109,12 +110,13 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
   made = [parent for parent in folder.parents if not parent.exists()]
   partial.mkdir(parents=True)
   try:
-    _write_steps(stored, steps, ends, partial)
-    (partial / "final").mkdir()
-    for name in _FINAL:
-      array = np.asarray(arrays[name])[final]
-      np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
-    partial.rename(folder)
+    with files.writing(folder), tensors.errors_of_the_system():
+      _write_steps(stored, steps, ends, partial)
+      (partial / "final").mkdir()
+      for name in _FINAL:
+        array = np.asarray(arrays[name])[final]
+        np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
+      partial.rename(folder)
   except BaseException:
     shutil.rmtree(partial, ignore_errors=True)
     with contextlib.suppress(OSError):  # somebody else may have put something there
@@ -152,6 +154,9 @@ def _read_own(
 ) -> store.StoredDataset:
   """What `write` wrote, the final rows and the card included."""
   where, card = str(vault.folder), vault.metadata[_MARK]
+  if not isinstance(card, dict):
+    raise ValueError(f"{where}: {_MARK} in {tensors.METADATA} must be a dataset's card")
+  store.check_card(card, f"{where}: {_MARK} in {tensors.METADATA}")
   every = np.ones(len(first), bool)
   layout = episodes.plan(first, last + 1, every, terminal, where)
   for name in tensors.OPTIONAL:
@@ -172,10 +177,16 @@ def _read_own(
     arrays[name][layout.final] = 0
   for name in _FINAL:
     path = vault.folder / "final" / f"{name}.npy"
-    try:
-      arrays[name][layout.final] = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, EOFError) as error:
-      raise ValueError(f"{path} is missing or damaged: {error}") from None
+    wanted, final = arrays[name], reading.npy(path)
+    if (final.dtype, final.shape) != (
+      wanted.dtype,
+      (len(layout.final), *wanted.shape[1:]),
+    ):
+      raise ValueError(
+        f"{path} is {final.dtype} {list(final.shape)}, must be {wanted.dtype} "
+        f"{[len(layout.final), *wanted.shape[1:]]}"
+      )
+    wanted[layout.final] = final
   stored = episodes.checked(arrays, card, where)
   if stored.card != card:
     raise ValueError(f"{where} is corrupt: its data are not those that its card tells")

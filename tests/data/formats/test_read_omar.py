@@ -165,7 +165,7 @@ def test_cheetah_has_states_and_a_limit_of_1000(tmp_path):
     ("acs_1", lambda x: np.where(x > 1, np.inf, x), "action has NaN or infinity, row"),
     ("acs_1", lambda x: np.where(x < 0, -np.inf, x), "action has NaN or infinity, row"),
     ("next_obs_0", lambda x: x[0, 0], "next_obs_0.npy holds a single value"),
-    ("dones_0", lambda x: x.astype(object), "dones_0.npy is cut short or not a plain"),
+    ("dones_0", lambda x: x.astype(object), "dones_0.npy is cut short or not a .npy"),
   ],
 )
 def test_what_is_wrong_is_named(tmp_path, name, change, message):
@@ -181,7 +181,7 @@ def test_an_archive_in_place_of_an_array(tmp_path):
   _particles(tmp_path / "x")
   np.savez(tmp_path / "zip.npz", obs=np.zeros(2))
   (tmp_path / "zip.npz").rename(tmp_path / "x" / "obs_1.npy")
-  with pytest.raises(ValueError, match=r"obs_1\.npy is cut short or not a plain"):
+  with pytest.raises(ValueError, match=r"obs_1\.npy is cut short or not a .npy"):
     omar.read(tmp_path / "x")
 
 

@@ -243,7 +243,9 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\x00"])
 def test_metadata_that_is_none(folder, text):
   (folder / "metadata.json").write_text(text)
-  with pytest.raises(ValueError, match="metadata.json (is not JSON|has neither)"):
+  with pytest.raises(
+    ValueError, match="metadata.json (is not JSON|must hold a JSON object|has neither)"
+  ):
     vault.read(folder)
 
 

@@ -133,8 +133,8 @@ def test_damage_to_ours_is_noticed(tmp_path):
     vault.read(folder)
   np.savez(tmp_path / "zip.npz", obs=np.zeros(1))
   path.write_bytes((tmp_path / "zip.npz").read_bytes())
-  with pytest.raises(ValueError, match=r"final/obs\.npy is missing or damaged"):
+  with pytest.raises(ValueError, match=r"final/obs\.npy is cut short or not a .npy"):
     vault.read(folder)
   path.write_bytes(content[:-4])
-  with pytest.raises(ValueError, match=r"final/obs\.npy is missing or damaged"):
+  with pytest.raises(ValueError, match=r"final/obs\.npy is cut short or not a .npy"):
     vault.read(folder)

@@ -1,0 +1,44 @@
+"""The lines of a run's metrics.jsonl: phase, step, time, then the metrics."""
+
+from collections.abc import Iterator
+import math
+import os
+from typing import Any
+
+from logo_jax import reading
+
+PHASES = ("model", "train")  # in the order in which a run goes through them
+COLUMNS = ("phase", "step", "time")
+
+
+def read(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+  """The rows of a file beside their lines, in order; null reads as NaN.
+
+  A last line that is not complete, of a run that goes on or was killed, is left out.
+
+  Args:
+    path: of the file, which must exist.
+
+  Raises:
+    ValueError: names the line, the column, the value and what is allowed.
+  """
+  for number, (line, row) in enumerate(reading.json_lines(path), 1):
+    row = {k: math.nan if v is None else v for k, v in row.items()}
+    for name in {"phase": None, "step": None} | row:
+      value = row.get(name, "nothing")
+      allowed = _broken(name, value)
+      if allowed:
+        where = f"{path}, line {number}: {reading.in_line(name, 60)}"
+        given = reading.in_line(repr(value), 60)
+        raise ValueError(f"{where}: must be {allowed}; got {given}")
+    yield line, row
+
+
+def _broken(column: str, value: Any) -> str:
+  """What is allowed in a column, if the value is not that."""
+  if column == "phase":
+    return "" if value in PHASES else " or ".join(PHASES)
+  if column == "step":
+    good = type(value) is int and 0 <= value < 2**63
+    return "" if good else "a whole number, 0 or more"
+  return "" if type(value) in (int, float) else "a number or null"
