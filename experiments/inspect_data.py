@@ -28,7 +28,7 @@ _OUT = flags.DEFINE_string(
 _FIRST = (
   *("name", "scenario", "quality", "num_transitions", "num_episodes"),
   *("return_mean", "return_std", "return_min", "return_max", "win_rate"),
-  *("length_mean", "length_min", "length_max", "spec"),
+  *("length_mean", "length_min", "length_max", "saco", "identical_episodes", "spec"),
 )
 
 
@@ -98,8 +98,10 @@ def _print_numbers(numbers: inspect.Summary) -> None:
       f"{bands.num_near_constant} nearly so"
     )
   print(
-    f"ok   {100 * numbers.unique_share:.1f}% of the joint (state, action) pairs unique"
+    f"ok   SACo {numbers.saco:.3f}: distinct pairs of joint observation and joint action "
+    "over transitions"
   )
+  print(f"ok   {numbers.identical_episodes:.1%} of the episodes repeat an earlier one")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from logo_jax import types
-from logo_jax.data import validate
+from logo_jax.data import coverage, validate
 from logo_jax.envs import base
 
 FORMAT_VERSION = 1
@@ -64,7 +64,7 @@ def write(
   card = complete_card(arrays, card)
   text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
   if not is_free(folder):
-    if (folder / CARD).is_file() and (folder / CARD).read_text() == text:
+    if (folder / CARD).is_file() and is_said(_read_card(folder), card):
       read(folder)
       return folder
     raise ValueError(f"{folder} exists and holds something else; remove it first")
@@ -84,6 +84,12 @@ def write(
     shutil.rmtree(partial, ignore_errors=True)
     raise
   return folder
+
+
+def is_said(stored: dict[str, Any], card: dict[str, Any]) -> bool:
+  """Whether all that a stored card says is so; it may lack what later versions add."""
+  card = json.loads(json.dumps(card))  # as it would be read: lists for tuples
+  return all(key in card and card[key] == value for key, value in stored.items())
 
 
 def is_free(folder: str | os.PathLike) -> bool:
@@ -213,6 +219,7 @@ def _statistics(arrays: validate.Arrays) -> dict[str, Any]:
   start = arrays["episode_start"]
   lengths = np.diff(start) - 1
   returns = np.add.reduceat(arrays["reward"].astype(np.float64), start[:-1])
+  covered = coverage.measure(arrays["obs"], arrays["action"], arrays["reward"], start)
   return {
     "num_transitions": int(lengths.sum()),
     "num_episodes": len(lengths),
@@ -223,4 +230,6 @@ def _statistics(arrays: validate.Arrays) -> dict[str, Any]:
     "return_std": float(returns.std()),
     "return_min": float(returns.min()),
     "return_max": float(returns.max()),
+    "saco": covered.saco,
+    "identical_episodes": float(covered.identical.mean()),  # to an earlier one; a share
   }
