@@ -12,7 +12,7 @@ from logo_jax import config as config_lib
 from logo_jax import outcomes
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
-from logo_jax.data import collect, dataset, source
+from logo_jax.data import collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
@@ -115,7 +115,10 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     f"{config.dataset}: {card['num_transitions']} transitions, {card['num_episodes']} "
     f"episodes, mean return {card['return_mean']:.2f}"
   )
-  return dataset.load(stored, config.data.placement)
+  loaded = dataset.load(stored, config.data.placement)
+  for line in remarks.remarks(stored._replace(card=loaded.card)):
+    say(f"{config.dataset}: {line}")
+  return loaded
 
 
 def evaluate(

@@ -75,6 +75,7 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
     if wins is None
     else list(statistics.proportion_ci95(wins, episodes)),
     "dataset_episodes": episodes,
+    "dataset_altered": card.get("altered", {}),  # by reading others' files
     "seed": config.seed,
     "num_seeds": config.num_seeds,
     "updates": config.total_updates,

@@ -1,7 +1,7 @@
 """How much of a dataset is new: distinct joint steps, and episodes that are copies.
 
-Every row is hashed (128 bits of BLAKE2), block by block, so that a dataset may be larger
-than memory. -0 counts as 0.
+Every row is hashed (128 bits of BLAKE2), block by block, so that a dataset may be
+larger than memory. -0 counts as 0.
 """
 
 import hashlib

@@ -12,7 +12,8 @@ from logo_jax.data.store import StoredDataset
 from logo_jax.ops.standardise import Moments, from_statistics
 from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 
-# Shares of the different episodes. The split depends on the dataset alone, never on a run's seed.
+# Shares of the different episodes. The split depends on the dataset alone, never on a
+# run's seed.
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
