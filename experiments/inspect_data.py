@@ -17,7 +17,9 @@ from logo_jax.data import inspect, remarks, store
 from logo_jax.reporting import dataset_figure
 
 _DATASET = flags.DEFINE_string(
-  "dataset", "smax/2s3z/medium-replay", "Name of a dataset, or the path of one."
+  "dataset",
+  "smax/2s3z/medium-replay",
+  "Name of a dataset, with @<size> where it has one, or the path of one.",
 )
 _DATA = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _OUT = flags.DEFINE_string(

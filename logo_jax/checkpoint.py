@@ -93,7 +93,9 @@ class Checkpointer:
     """The step saved with the highest metric, or None if none had a metric."""
     return self._manager.best_step()
 
-  def restore(self, target: Any, step: int | None = None) -> Any:
+  def restore(
+    self, target: Any, step: int | None = None, part: tuple[str, ...] = ()
+  ) -> Any:
     """Restores a state, bit for bit.
 
     Args:
@@ -101,6 +103,8 @@ class Checkpointer:
         gives structure, shapes, dtypes and shardings; a leaf without a sharding goes to
         the default device.
       step: the step to restore; None takes the last.
+      part: names of the branches that lead to `target` in the state that was saved; ()
+        is all of it. Nothing else is read.
 
     Returns:
       The state, in arrays that JAX owns, so that they may be donated.
@@ -121,13 +125,27 @@ class Checkpointer:
     layout = self._manager.restore(
       step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())
     )["layout"]
+    if part:
+      prefix = "/".join(part) + "/"
+      layout = {
+        path.removeprefix(prefix): leaf
+        for path, leaf in layout.items()
+        if path.startswith(prefix)
+      }
     _check_layout(layout, _layout(target), f"{self._folder}/{step}")
-    state = self._manager.restore(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(jax.tree.map(_abstract, target))
-      ),
-    )["state"]
+    wanted = jax.tree.map(_abstract, target)
+    args: Any = ocp.args.StandardRestore(wanted)
+    if part:
+      for name in reversed(part):
+        wanted = {name: wanted}
+      args = ocp.args.PyTreeRestore(
+        item=wanted,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+        partial_restore=True,
+      )
+    state = self._manager.restore(step, args=ocp.args.Composite(state=args))["state"]
+    for name in part:
+      state = state[name]
     return _owned(state)
 
   def wait(self) -> None:

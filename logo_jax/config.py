@@ -88,7 +88,9 @@ class ExperimentConfig:
   model_run: str = ""
   dataset: str = "smax/2s3z/medium-replay"  # <suite>/<scenario>/<quality>
   data_dir: str = "data"  # where datasets lie, or are made
-  num_transitions: int = 100_000  # of a dataset that has to be made
+  # Of a dataset that has to be made. Another number than this makes, and means, a
+  # dataset of its own, <dataset>@<number>.
+  num_transitions: int = 100_000
   seed: int = 0  # of the first run
   num_seeds: int = 1  # runs trained side by side, with seeds seed, seed + 1, ...
   total_updates: int = 20_000  # learner updates; phase 3 of Algorithm 1

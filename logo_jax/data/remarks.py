@@ -32,7 +32,7 @@ def remarks(stored: StoredDataset) -> list[str]:
     num, steps, episodes = limit
     lines.append(
       f"{num} of {episodes} episodes have {steps} steps, the most there are, and are "
-      f"called ended; if {steps} is the time limit, read with time_limit={steps}"
+      f"called ended; if {steps} is the time limit, set data.time_limit to it"
     )
   copies = round(card.get("identical_episodes", 0) * (len(stored.episode_start) - 1))
   if copies:

@@ -1,12 +1,13 @@
 """From the name of a dataset, or the path of anybody's, to the dataset and its game."""
 
 from collections.abc import Mapping
+import contextlib
 import os
 import pathlib
 from typing import Any
 
 from logo_jax import types
-from logo_jax.data import collect, formats, store
+from logo_jax.data import collect, formats, names, store
 from logo_jax.data.store import StoredDataset
 from logo_jax.envs import base
 
@@ -17,7 +18,7 @@ def spec(name: str) -> types.EnvSpec | None:
   """What is known of a dataset before there are data.
 
   Args:
-    name: <suite>/<scenario>/<quality>, or a path.
+    name: <suite>/<scenario>/<quality>, with @<size> or without, or a path.
 
   Returns:
     The environment's spec; None for a path.
@@ -31,6 +32,43 @@ def spec(name: str) -> types.EnvSpec | None:
       raise FileNotFoundError(f"dataset: there is no file or folder {name}")
     return None
   return base.make(collect.split_name(name)[0]).spec
+
+
+def resolve(
+  name: str, num_transitions: int, data_dir: str | os.PathLike
+) -> tuple[str, int]:
+  """Which dataset is meant by a name and a size.
+
+  The usual size has the plain name, any other one a name of its own (`data.names`); a
+  folder of the plain name that was made with just this size will do as well.
+
+  Args:
+    name: <suite>/<scenario>/<quality>, with @<size> or without, or a path.
+    num_transitions: of a dataset that has to be made.
+    data_dir: where datasets lie that have names.
+
+  Returns:
+    The name and the size; both as they are for a path.
+
+  Raises:
+    ValueError: the name says another size.
+  """
+  if is_path(name):
+    return name, num_transitions
+  plain, size = names.split_size(name)
+  if size is not None:
+    if num_transitions not in (size, names.SIZE):
+      raise ValueError(
+        f"num_transitions: {num_transitions} is not the size of dataset {name!r}"
+      )
+    return names.with_size(plain, size), size
+  sized, folder = names.with_size(plain, num_transitions), pathlib.Path(data_dir)
+  if sized != plain and not (folder / sized).exists() and (folder / plain).exists():
+    with contextlib.suppress(ValueError):  # damaged, and not what is asked for
+      card = store.read(folder / plain, verify=False).card
+      if card.get("requested_transitions") == num_transitions:
+        return plain, num_transitions
+  return sized, num_transitions
 
 
 def is_path(name: str) -> bool:
@@ -53,8 +91,8 @@ def read(
   """Opens a dataset by its name or path, and checks it.
 
   Args:
-    name: <suite>/<scenario>/<quality>, or the path of a file or folder in any format of
-      `data.formats`.
+    name: <suite>/<scenario>/<quality>, with @<size> or without, or the path of a file
+      or folder in any format of `data.formats`.
     data_dir: where datasets lie that have names.
     options: of the format's reader; for paths only, see `formats.read`.
 

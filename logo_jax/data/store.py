@@ -34,7 +34,7 @@ class StoredDataset(NamedTuple):
   @property
   def spec(self) -> types.EnvSpec:
     """The environment that the data come from."""
-    return _spec(self.card, "card")
+    return spec_of(self.card, "card")
 
 
 def write(
@@ -116,7 +116,7 @@ def complete_card(
   Raises:
     ValueError: the data break a rule of the format.
   """
-  spec = _spec(card, f"{where}: card")
+  spec = spec_of(card, f"{where}: card")
   validate.layout(arrays, spec, where)
   validate.contents(arrays, spec, where)
   return card | {
@@ -140,9 +140,11 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
   """
   folder = pathlib.Path(folder)
   if not folder.is_dir():
-    raise FileNotFoundError(f"there is no dataset folder {folder}")
+    beside = sorted(path.name for path in folder.parent.glob(f"{folder.name}@*"))
+    also = f"; beside it there is {', '.join(beside[:5])}" if beside else ""
+    raise FileNotFoundError(f"there is no dataset folder {folder}{also}")
   card = _read_card(folder)
-  spec = _spec(card, str(folder / CARD))
+  spec = spec_of(card, str(folder / CARD))
   arrays: validate.Arrays = {
     name: _read_array(folder / f"{name}.npy") for name in FIELDS
   }
@@ -184,7 +186,8 @@ def _read_card(folder: pathlib.Path) -> dict[str, Any]:
   return card
 
 
-def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
+def spec_of(card: dict[str, Any], where: str) -> types.EnvSpec:
+  """The environment that a card is of; a ValueError names `where` if it has none."""
   names = {field.name for field in dataclasses.fields(types.EnvSpec)} - {"layout"}
   spec = card.get("spec")
   if not isinstance(spec, dict) or set(spec) != names:

@@ -21,7 +21,8 @@ _PACKAGES = {
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before. It may have
-# `termination_rule(scenario)` and `layout(scenario)` too.
+# `termination_rule(scenario)`, `layout(scenario)` and `has_wins(scenario)` too; without
+# the last its games can be won.
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
@@ -110,12 +111,15 @@ def layout(spec: types.EnvSpec) -> Layout | None:
 
 
 def has_wins(name: str) -> bool:
-  """Whether an episode can be won there; robots just go on.
+  """Whether an episode can be won there; robots and warehouses just go on.
 
   Args:
-    name: <suite>/<scenario>, or anybody's name for data of their own.
+    name: <suite>/<scenario>; of anybody's own names nothing is known, hence no wins.
   """
-  return name.partition("/")[0] != "mamujoco"
+  suite, _, scenario = name.partition("/")
+  if suite not in _SUITES:
+    return False
+  return getattr(_module(suite), "has_wins", lambda scenario: True)(scenario)
 
 
 def versions(name: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from logo_jax.config import ExperimentConfig
+from logo_jax.envs import base
 from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
 from logo_jax.logging import Stop
@@ -56,9 +57,15 @@ def seed_keys(config: ExperimentConfig, phase: int) -> jax.Array:
   return jax.vmap(lambda key: jax.random.fold_in(key, phase))(keys)
 
 
-def means(metrics: Mapping[str, jax.Array]) -> dict[str, float]:
-  """Metrics over seeds, on the host."""
-  return {k: float(np.mean(v)) for k, v in jax.device_get(dict(metrics)).items()}
+def by_seed(metrics: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:
+  """Metrics of each seed, [S], on the host."""
+  found = jax.device_get(dict(metrics))
+  return {k: v.reshape(len(v), -1).mean(1) for k, v in found.items()}
+
+
+def means(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
+  """Metrics over seeds."""
+  return {k: float(np.mean(v)) for k, v in metrics.items()}
 
 
 def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
@@ -84,6 +91,7 @@ class Evaluator:
     mesh: Mesh,
     config: ExperimentConfig,
   ):
+    self.has_wins = base.has_wins(env.spec.name)
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
     if isinstance(env, HostEnvironment):

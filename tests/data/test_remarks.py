@@ -40,7 +40,7 @@ def test_a_time_limit_that_is_called_an_end(lengths, ended, said):
   assert bool(found) == said
   if said:
     assert found[0].startswith("3 of 6 episodes have 5 steps, the most there are, and")
-    assert found[0].endswith("read with time_limit=5")
+    assert found[0].endswith("if 5 is the time limit, set data.time_limit to it")
   own = _stored(lengths, ended)
   del own.card["source"]  # our own data know what ended
   assert remarks.remarks(own) == []
