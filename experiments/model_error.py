@@ -22,7 +22,6 @@ from absl import flags
 import logo_jax
 from logo_jax import cli, experiment, files, model_study, outcomes
 from logo_jax.config import ExperimentConfig
-from logo_jax.data import source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import floor, open_loop
 from logo_jax.evaluation.model_error import HORIZONS
@@ -75,7 +74,8 @@ def main(argv: list[str]) -> None:
   }
   results, states = _about(loaded, measured) | {"models": {}}, {}
   for label, config in models.items():
-    say(f"{label} on {_name()}")
+    say(f"{label} on {config.dataset}")
+    results["dataset"] = config.dataset  # with its size, if that is another one
     fitted = model_study.fit(config, loaded, folder / label)
     if fitted is None:
       return
@@ -88,20 +88,11 @@ def main(argv: list[str]) -> None:
 
 def _base(preset: str) -> ExperimentConfig:
   """A preset with what flags say."""
-  config = dataclasses.replace(
-    model_study.of_budget(preset, _UPDATES.value, _BATCH.value),
-    dataset=_DATASET.value,
-    data_dir=_DATA_DIR.value,
-    num_transitions=_TRANSITIONS.value,
-    seed=_SEED.value,
-    num_seeds=_SEEDS.value,
-  )
-  return experiment.resolved(config)
-
-
-def _name() -> str:
-  """The dataset's, with its size where it is not the usual one."""
-  return source.resolve(_DATASET.value, _TRANSITIONS.value, _DATA_DIR.value)[0]
+  budget = model_study.of_budget(preset, _UPDATES.value, _BATCH.value)
+  seeds = dataclasses.replace(budget, seed=_SEED.value, num_seeds=_SEEDS.value)
+  data = {"dataset": _DATASET.value, "data_dir": _DATA_DIR.value}
+  size = _TRANSITIONS.value
+  return experiment.resolved(dataclasses.replace(seeds, **data, num_transitions=size))
 
 
 def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
@@ -112,7 +103,6 @@ def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
     if why:
       say(f"the floor is not known: {why}")
   return {
-    "dataset": _name(),
     "dataset_hash": loaded.card["content_hash"],
     "split": _SPLIT.value,
     "held_out": _HELD_OUT.value,
@@ -141,7 +131,8 @@ def _measure(
 
 def _report(folder: pathlib.Path, results: dict[str, Any], states: dict) -> None:
   report = model_results.report(results)
-  about = f"{_name()}, {_HELD_OUT.value or _SPLIT.value}, {_SEEDS.value} seeds"
+  data, where = results["dataset"], _HELD_OUT.value or _SPLIT.value
+  about = f"{data}, {where}, {_SEEDS.value} seeds"
   files.write_text(folder / "table.md", f"{about}\n\n{report}\n")
   print(report)
   if any(states.values()):

@@ -14,7 +14,7 @@ from logo_jax import types
 from logo_jax.layout import Layout
 
 # Suite -> the packages behind it.
-_PACKAGES = {
+_PACKAGES: dict[str, tuple[str, ...]] = {
   "smax": ("jaxmarl",),
   "jumanji": ("jumanji",),
   "mamujoco": ("mujoco", "gymnasium-robotics"),
@@ -28,6 +28,32 @@ _SUITES = {
   "jumanji": "logo_jax.envs.jumanji",
   "mamujoco": "logo_jax.envs.mamujoco",
 }
+
+
+def register(suite: str, module: str, packages: tuple[str, ...] = ()) -> None:
+  """Makes a suite of yours known, so that its environments have names.
+
+  Doing it again changes nothing.
+
+  Args:
+    suite: the first part of its environments' names.
+    module: its full name; it must have `SCENARIOS`, the names it knows, and
+      `make(scenario)`, and may have the other functions that ours have.
+    packages: distributions whose versions decide what happens; cards hold them.
+
+  Raises:
+    ValueError: the name is taken or none, or the module lacks something.
+    ImportError: there is no such module.
+  """
+  if not suite or "/" in suite:
+    raise ValueError(f"suite {suite!r} must be a name without /")
+  taken = _SUITES.get(suite)
+  if taken not in (None, module):
+    raise ValueError(f"suite {suite!r} is taken, by {taken}; choose another")
+  found = importlib.import_module(module)
+  if not (hasattr(found, "SCENARIOS") and callable(getattr(found, "make", None))):
+    raise ValueError(f"{module} must have SCENARIOS and a function make")
+  _SUITES[suite], _PACKAGES[suite] = module, packages
 
 
 def names() -> tuple[str, ...]:

@@ -208,3 +208,11 @@ def test_missing_package_names_the_extra(monkeypatch):
   monkeypatch.setitem(sys.modules, "jaxmarl", None)
   with pytest.raises(ImportError, match=r"pip install 'logo_jax\[smax\]'"):
     smax.make("3m")
+
+
+def test_x64_is_refused_in_one_line():
+  with (
+    jax.enable_x64(True),
+    pytest.raises(ValueError, match="SMAX: JaxMARL fails with jax_enable_x64; turn it"),
+  ):
+    smax.make("3m")
