@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import types
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,20 @@ def somebodys(monkeypatch):
     monkeypatch.setattr(place, table, dict(getattr(place, table)))
   yield module
   base.make.cache_clear()
+
+
+@pytest.mark.parametrize(
+  ("name", "wins"),
+  [
+    ("smax/3m", True),
+    ("jumanji/lbf-8x8-2p-2f-coop", True),
+    ("jumanji/rware-tiny-2ag", False),
+    ("mamujoco/ant-2x4", False),
+    ("og_marl/3m", False),
+  ],
+)
+def test_which_games_can_be_won(name, wins):
+  assert base.has_wins(name) == wins
 
 
 def test_a_learner(somebodys):
@@ -86,12 +101,13 @@ def test_a_dataset(somebodys, tmp_path):
   assert env is base.make("toy/corridor"), why
   other = source.read("unplayed", tmp_path)
   assert source.environment(other.card, other.spec)[0] is None
-  for arguments, message in (
+  clashes: tuple[tuple[Any, str], ...] = (
     (("smax/2s3z/medium", path), "'smax/2s3z/medium': the name is taken"),
     (("./x", path), "'./x': the name is taken, or is a path's"),
     (("unplayed", path, "toy/corridor"), "'unplayed': the name is taken"),
     (("new", path, "toy/maze"), "environment 'toy/maze' is not one of"),
-  ):
+  )
+  for arguments, message in clashes:
     with pytest.raises(ValueError, match=message):
       source.register(*arguments)
 

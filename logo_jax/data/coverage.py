@@ -59,7 +59,8 @@ def row_hashes(*arrays: Any) -> np.ndarray:
     parts = [_plain(np.asarray(x[begin : begin + _BLOCK])) for x in arrays]
     parts = [np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8) for x in parts]
     block = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-    found += [hashlib.blake2b(row, digest_size=_BYTES).digest() for row in block]
+    hashes = [hashlib.blake2b(row.data, digest_size=_BYTES).digest() for row in block]
+    found.append(b"".join(hashes))
   return np.frombuffer(b"".join(found), f"V{_BYTES}")
 
 

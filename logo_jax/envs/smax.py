@@ -40,7 +40,7 @@ def make(scenario: str) -> types.Environment:
       own code fails.
     ImportError: JaxMARL is not installed.
   """
-  if jax.config.jax_enable_x64:
+  if jnp.result_type(float) == jnp.float64:
     raise ValueError("SMAX: JaxMARL fails with jax_enable_x64; turn it off")
   if scenario not in SCENARIOS:
     raise ValueError(
