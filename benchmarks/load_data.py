@@ -130,7 +130,7 @@ def _write(scratch: pathlib.Path) -> pathlib.Path:
       arrays["reward"][here] = rng.random(block, np.float32)
     for name in ("action", "reward"):
       arrays[name][_LENGTH :: _LENGTH + 1] = 0  # nothing happens on final rows
-    card = {"name": "random/2s3z/random", "spec": dataclasses.asdict(spec)}
+    card = {"name": "random/2s3z/random", "spec": spec.stored()}
     starts = np.arange(0, num_rows + 1, _LENGTH + 1)
     return store.write(scratch / "random", Rows(**arrays), starts, card)
 

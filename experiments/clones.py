@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, config, experiment, files, presets
+from logo_jax import cli, config, experiment, files, presets, reading
 from logo_jax.behaviours import library
 from logo_jax.data import collect, names
 from logo_jax.logging import say
@@ -56,7 +56,7 @@ def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
   """Trains and plays, or reads what was found; None if the process is to stop."""
   path = folder / "clone.json"
   if path.exists():
-    return files.read_json(path)
+    return reading.json_file(path)
   settings = _config(name)
   outcome = experiment.run(settings, folder)
   if outcome is None:

@@ -19,15 +19,20 @@ import tqdm
 
 from logo_jax import cli
 from logo_jax.behaviours import library
-from logo_jax.data import collect, store
+from logo_jax.data import collect, source, store
 from logo_jax.envs import base
 from logo_jax.reporting import tables
 
 _DATASET = flags.DEFINE_string(
-  "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>, or all."
+  "dataset",
+  "smax/2s3z/medium-replay",
+  "<suite>/<scenario>/<quality>, with @<size> or without, or all.",
 )
 _TRANSITIONS = flags.DEFINE_integer(
-  "num_transitions", 100_000, "At least so many joint transitions, whole episodes only."
+  "num_transitions",
+  100_000,
+  "At least so many joint transitions, whole episodes only; other sizes than the usual "
+  "one lie beside it, under <name>@<size>.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 _OUT = flags.DEFINE_string("out", "data", "Root folder of datasets.")
@@ -46,10 +51,10 @@ def main(argv: list[str]) -> None:
   names, missing = _installed(names)
   if missing and not everything:
     raise ImportError(missing[0])
-  num = _TRANSITIONS.value
-  rows = []
-  with tqdm.tqdm(total=num * len(names), unit=" transitions", unit_scale=True) as bar:
-    for k, name in enumerate(names):
+  asked = [source.resolve(name, _TRANSITIONS.value, _OUT.value) for name in names]
+  num, rows = asked[0][1], []
+  with tqdm.tqdm(total=num * len(asked), unit=" transitions", unit_scale=True) as bar:
+    for k, (name, _) in enumerate(asked):
       bar.set_description(name)
 
       def progress(complete: int, before: int = k * num) -> None:

@@ -124,8 +124,7 @@ def _config(
 def _rows(finished: dict[str, dict]) -> list[dict[str, Any]]:
   rows = [results.dataset_row(next(iter(finished.values())))]
   rows += [results.system_row(outcome) for outcome in finished.values()]
-  has_wins = any(row["win rate"] is not None for row in rows)
-  return [{k: v for k, v in row.items() if has_wins or k != "win rate"} for row in rows]
+  return rows
 
 
 def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> None:

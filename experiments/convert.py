@@ -9,8 +9,9 @@ import time
 from absl import flags
 
 from logo_jax import cli
-from logo_jax.data import formats, store
+from logo_jax.data import formats, remarks, store
 from logo_jax.data.formats import vault
+from logo_jax.logging import say
 
 _DATASET = flags.DEFINE_string(
   "dataset", None, "A path, or the name of a dataset below --data_dir.", required=True
@@ -25,13 +26,27 @@ _OUT = flags.DEFINE_string(
 )
 _OPTIONS = (
   flags.DEFINE_integer(
-    "time_limit", None, "Of a vault: episodes of so many steps were cut, not ended."
+    "time_limit",
+    None,
+    "Of a vault, a CFCQL file or an OMAR folder: the time limit; episodes of so many "
+    "steps were cut, not ended.",
   ),
   flags.DEFINE_boolean(
     "timeout_bootstrap", None, "Of an OMIGA file: 1000 steps are a cut, not an end."
   ),
-  flags.DEFINE_integer("episode_length", None, "Of an OMAR folder: the time limit."),
   flags.DEFINE_integer("num_agents", None, "Of an OMAR folder: agents to take."),
+  flags.DEFINE_enum(
+    "action_range",
+    None,
+    ["refuse", "clip", "rescale"],
+    "Of a vault or an OMAR folder: what to do to actions beyond [-1, 1].",
+  ),
+  flags.DEFINE_enum(
+    "team_reward",
+    None,
+    ["refuse", "mean", "sum"],
+    "Of a vault or an OMAR folder: what to do to rewards that differ between agents.",
+  ),
 )
 
 
@@ -44,6 +59,8 @@ def main(argv: list[str]) -> None:
     path = f"{_DATA_DIR.value}/{path}"
   options = {o.name: o.value for o in _OPTIONS if o.value is not None}
   stored = formats.read(path, **options)
+  for line in remarks.remarks(stored):
+    say(f"{path}: {line}")
   if _TO.value == "own":
     folder = store.write(_OUT.value, *stored)
   else:

@@ -13,11 +13,20 @@ _EPISODES = flags.DEFINE_integer("episodes", 512, "Episodes per seed.", lower_bo
 _BEST = flags.DEFINE_bool(
   "best", False, "The best checkpoint of the learning curve, not the last one."
 )
+_GREEDY = flags.DEFINE_bool("greedy", True, "The likeliest actions, or sampled ones.")
+_DATA_DIR = flags.DEFINE_string(
+  "data_dir",
+  None,
+  "Root folder of datasets, for runs of versions that kept nothing of their dataset; "
+  "where the run found it if not given.",
+)
 
 
 def main(argv: list[str]) -> None:
   del argv
-  result = experiment.evaluate(_RUN_DIR.value, _EPISODES.value, _BEST.value)
+  result = experiment.evaluate(
+    _RUN_DIR.value, _EPISODES.value, _BEST.value, _DATA_DIR.value, _GREEDY.value
+  )
   print(f"update {result.pop('step')}, {result['episodes']} episodes")
   print(tables.text_table([results.row(_RUN_DIR.value, result)]))
 

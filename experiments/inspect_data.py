@@ -13,11 +13,13 @@ from typing import Any
 from absl import flags
 
 from logo_jax import cli
-from logo_jax.data import inspect, store
+from logo_jax.data import inspect, remarks, store
 from logo_jax.reporting import dataset_figure
 
 _DATASET = flags.DEFINE_string(
-  "dataset", "smax/2s3z/medium-replay", "Name of a dataset, or the path of one."
+  "dataset",
+  "smax/2s3z/medium-replay",
+  "Name of a dataset, with @<size> where it has one, or the path of one.",
 )
 _DATA = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _OUT = flags.DEFINE_string(
@@ -28,7 +30,7 @@ _OUT = flags.DEFINE_string(
 _FIRST = (
   *("name", "scenario", "quality", "num_transitions", "num_episodes"),
   *("return_mean", "return_std", "return_min", "return_max", "win_rate"),
-  *("length_mean", "length_min", "length_max", "spec"),
+  *("length_mean", "length_min", "length_max", "saco", "identical_episodes", "spec"),
 )
 
 
@@ -41,6 +43,8 @@ def main(argv: list[str]) -> None:
     raise ValueError(f"out: there is no folder {out.parent}")
   folder, stored = _open(_DATASET.value, pathlib.Path(_DATA.value))
   _print_card(stored.card)
+  for line in remarks.remarks(stored):
+    print(f"note: {line}")
   print()
   broken = 0
   for check in inspect.checks(stored):
@@ -50,13 +54,13 @@ def main(argv: list[str]) -> None:
   if broken:
     raise ValueError(f"{_DATASET.value} breaks {broken} of the rules above")
   numbers = inspect.summarise(stored)
+  if folder is not None:
+    store.read(folder)  # the hash of all bytes
+    print("ok   content_hash is that of the arrays")
   wrong = inspect.disagreements(stored.card, numbers)
   print(f"BAD  {'; '.join(wrong)}" if wrong else "ok   the card's numbers are so")
   if wrong:
     raise ValueError(f"{_DATASET.value}: {'; '.join(wrong)}")
-  if folder is not None:
-    store.read(folder)  # the hash of all bytes
-    print("ok   content_hash is that of the arrays")
   _print_numbers(numbers)
   dataset_figure.draw(out, numbers, str(stored.card.get("name", _DATASET.value)))
   print(f"\nfigure: {out}")
@@ -98,8 +102,10 @@ def _print_numbers(numbers: inspect.Summary) -> None:
       f"{bands.num_near_constant} nearly so"
     )
   print(
-    f"ok   {100 * numbers.unique_share:.1f}% of the joint (state, action) pairs unique"
+    f"ok   SACo {numbers.saco:.3f}: distinct pairs of joint observation and joint "
+    "action over transitions"
   )
+  print(f"ok   {numbers.identical_episodes:.1%} of the episodes repeat an earlier one")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def main(argv: list[str]) -> None:
   }
   results, states = _about(loaded, measured) | {"models": {}}, {}
   for label, config in models.items():
-    say(f"{label} on {_DATASET.value}")
+    say(f"{label} on {config.dataset}")
+    results["dataset"] = config.dataset  # with its size, if that is another one
     fitted = model_study.fit(config, loaded, folder / label)
     if fitted is None:
       return
@@ -87,14 +88,11 @@ def main(argv: list[str]) -> None:
 
 def _base(preset: str) -> ExperimentConfig:
   """A preset with what flags say."""
-  return dataclasses.replace(
-    model_study.of_budget(preset, _UPDATES.value, _BATCH.value),
-    dataset=_DATASET.value,
-    data_dir=_DATA_DIR.value,
-    num_transitions=_TRANSITIONS.value,
-    seed=_SEED.value,
-    num_seeds=_SEEDS.value,
-  )
+  budget = model_study.of_budget(preset, _UPDATES.value, _BATCH.value)
+  seeds = dataclasses.replace(budget, seed=_SEED.value, num_seeds=_SEEDS.value)
+  data = {"dataset": _DATASET.value, "data_dir": _DATA_DIR.value}
+  size = _TRANSITIONS.value
+  return experiment.resolved(dataclasses.replace(seeds, **data, num_transitions=size))
 
 
 def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
@@ -105,7 +103,6 @@ def _about(loaded: LoadedDataset, measured: LoadedDataset) -> dict[str, Any]:
     if why:
       say(f"the floor is not known: {why}")
   return {
-    "dataset": _DATASET.value,
     "dataset_hash": loaded.card["content_hash"],
     "split": _SPLIT.value,
     "held_out": _HELD_OUT.value,
@@ -134,7 +131,8 @@ def _measure(
 
 def _report(folder: pathlib.Path, results: dict[str, Any], states: dict) -> None:
   report = model_results.report(results)
-  about = f"{_DATASET.value}, {_HELD_OUT.value or _SPLIT.value}, {_SEEDS.value} seeds"
+  data, where = results["dataset"], _HELD_OUT.value or _SPLIT.value
+  about = f"{data}, {where}, {_SEEDS.value} seeds"
   files.write_text(folder / "table.md", f"{about}\n\n{report}\n")
   print(report)
   if any(states.values()):

@@ -106,7 +106,9 @@ class Checkpointer:
     """The step saved with the highest metric, or None if none had a metric."""
     return checkpoint_files.best(self._folder, self.steps())
 
-  def restore(self, target: Any, step: int | None = None) -> Any:
+  def restore(
+    self, target: Any, step: int | None = None, part: tuple[str, ...] = ()
+  ) -> Any:
     """Restores a state, bit for bit.
 
     Args:
@@ -114,6 +116,8 @@ class Checkpointer:
         gives structure, shapes, dtypes and shardings; a leaf without a sharding goes to
         the default device.
       step: the step to restore; None takes the last.
+      part: names of the branches that lead to `target` in the state that was saved; ()
+        is all of it. Nothing else is read.
 
     Returns:
       The state, in arrays that JAX owns, so that they may be donated.
@@ -134,10 +138,30 @@ class Checkpointer:
       raise ValueError(f"{wanted} is not stored in {self._folder}; stored: {have}")
     folder = self._folder / str(step)
     layout = checkpoint_files.read_through(folder)
+    if part:
+      prefix = "/".join(part) + "/"
+      layout = {
+        path.removeprefix(prefix): leaf
+        for path, leaf in layout.items()
+        if path.startswith(prefix)
+      }
     _check_layout(layout, _layout(target), str(folder))
     checkpoint_files.quieten()
-    with ocp.StandardCheckpointer() as loader:
-      state = loader.restore(folder / "state", jax.tree.map(_abstract, target))
+    wanted = jax.tree.map(_abstract, target)
+    if not part:
+      with ocp.StandardCheckpointer() as loader:
+        return _owned(loader.restore(folder / "state", wanted))
+    for name in reversed(part):
+      wanted = {name: wanted}
+    args = ocp.args.PyTreeRestore(
+      item=wanted,
+      restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+      partial_restore=True,
+    )
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as loader:
+      state = loader.restore(folder / "state", args=args)
+    for name in part:
+      state = state[name]
     return _owned(state)
 
   def restore_sound(

@@ -15,9 +15,14 @@ class DataConfig:
   # "host": rows stay on disk, and only those of the next updates are on the device;
   # for datasets that do not fit. The results are the same bit for bit.
   placement: Literal["device", "host"] = "device"
-  # Of a vault given by its path: episodes of so many steps were cut, not ended; 0
-  # believes the vault. SMAC's vaults say "terminal" at the time limit too.
+  # Of a vault, a CFCQL file or an OMAR folder given by its path: episodes of so many
+  # steps were cut, not ended; 0 believes the file. SMAC's vaults say "terminal" at the
+  # time limit too.
   time_limit: int = 0
+  # Of a vault or an OMAR folder given by its path: what to do to actions beyond [-1, 1]
+  # and to rewards that differ between agents.
+  action_range: Literal["refuse", "clip", "rescale"] = "refuse"
+  team_reward: Literal["refuse", "mean", "sum"] = "refuse"
   # Of an OMIGA file given by its path: an episode of 1000 steps was cut, not ended.
   timeout_bootstrap: bool = True
 
@@ -26,6 +31,9 @@ class DataConfig:
     options: dict[str, Any] = {}
     if self.time_limit:
       options["time_limit"] = self.time_limit
+    for name in ("action_range", "team_reward"):
+      if getattr(self, name) != "refuse":
+        options[name] = getattr(self, name)
     if not self.timeout_bootstrap:
       options["timeout_bootstrap"] = False
     return options
@@ -78,7 +86,9 @@ class ExperimentConfig:
   model_run: str = ""
   dataset: str = "smax/2s3z/medium-replay"  # <suite>/<scenario>/<quality>
   data_dir: str = "data"  # where datasets lie, or are made
-  num_transitions: int = 100_000  # of a dataset that has to be made
+  # Of a dataset that has to be made. Another number than this makes, and means, a
+  # dataset of its own, <dataset>@<number>.
+  num_transitions: int = 100_000
   seed: int = 0  # of the first run
   num_seeds: int = 1  # runs trained side by side, with seeds seed, seed + 1, ...
   total_updates: int = 20_000  # learner updates; phase 3 of Algorithm 1

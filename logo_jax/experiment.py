@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
-from logo_jax import outcomes
+from logo_jax import files, outcomes
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
-from logo_jax.data import collect, dataset, source
+from logo_jax.data import carried, collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
@@ -23,6 +24,7 @@ from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, memory, parallel
 from logo_jax.training.session import Evaluator, Seconds, Session
 from logo_jax.training.step import TrainState
+from logo_jax.types import Params
 
 
 def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | None:
@@ -45,6 +47,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     OSError: the folder cannot be written.
     training.session.Diverged: a loss is not finite.
   """
+  config = resolved(config)
   check(config, run_dir)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   start = time.monotonic()
@@ -60,7 +63,12 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     "dataset_hash": loaded.card["content_hash"]
   }
   _check_model_run(config.model_run, stored_config, run_dir)
+  known = _carried(run_dir)
+  if known is not None:
+    carried.check_same(known, loaded.card, str(run_dir))
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
+    if not folder.dataset_path.exists():
+      files.write_json(folder.dataset_path, carried.of(loaded))
     results = _stored_results(folder)
     if results is not None:
       say(f"{folder.path} is finished; nothing is trained again")
@@ -86,6 +94,7 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     FileExistsError: another process works on the folder.
     OSError: the folder cannot be written.
   """
+  config = resolved(config)
   compose.check_budget(config)
   spec = source.spec(config.dataset)
   if spec is not None:
@@ -93,6 +102,16 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     compose.check_batch_sizes(config, config.num_transitions)
   _check_model_run(config.model_run, config_lib.to_dict(config), run_dir)
   RunFolder.check(run_dir, config_lib.to_dict(config))
+
+
+def resolved(config: ExperimentConfig) -> ExperimentConfig:
+  """The same with the full name of its dataset; see `source.resolve`.
+
+  Raises:
+    ValueError: the name and `num_transitions` say different sizes.
+  """
+  name, size = source.resolve(config.dataset, config.num_transitions, config.data_dir)
+  return dataclasses.replace(config, dataset=name, num_transitions=size)
 
 
 def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
@@ -106,6 +125,7 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     ValueError: unknown name, damaged files, or data of another scenario or quality.
     FileNotFoundError: missing, and not to be made.
   """
+  config = resolved(config)
   if make and source.is_missing(config.dataset, config.data_dir):
     say(
       f"{config.dataset} is missing in {config.data_dir}: collecting "
@@ -119,18 +139,31 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
     f"{config.dataset}: {card['num_transitions']} transitions, {card['num_episodes']} "
     f"episodes, mean return {card['return_mean']:.2f}"
   )
-  return dataset.load(stored, config.data.placement)
+  loaded = dataset.load(stored, config.data.placement)
+  for line in remarks.remarks(stored._replace(card=loaded.card)):
+    say(f"{config.dataset}: {line}")
+  return loaded
 
 
 def evaluate(
-  run_dir: str | os.PathLike[str], episodes: int, best: bool = False
+  run_dir: str | os.PathLike[str],
+  episodes: int,
+  best: bool = False,
+  data_dir: str | os.PathLike[str] | None = None,
+  greedy: bool = True,
 ) -> dict[str, Any]:
   """Plays the last, or the best, checkpoint of a run on final episodes.
+
+  The run itself has what that needs of its dataset (dataset.json); only runs of former
+  versions, which have not, need the data.
 
   Args:
     run_dir: a run's folder, finished or not; it is only read.
     episodes: how many per seed.
     best: the checkpoint of the best learning-curve point instead of the last one.
+    data_dir: where datasets lie that have names, for runs that need theirs; None is
+      where the run found it.
+    greedy: the likeliest actions, or else sampled ones.
 
   Returns:
     `step` and the figures of `outcomes.summarise`.
@@ -141,23 +174,50 @@ def evaluate(
   stored, data_hash = _stored_config(run_dir)
   # One device will do, however many trained it.
   config = dataclasses.replace(stored, data_parallel=1)
-  loaded = load_dataset(config, make=False)
-  if loaded.card["content_hash"] != data_hash:
-    raise ValueError(
-      f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
-      f"{run_dir} was trained on {data_hash}"
-    )
-  step, state = restore(config, run_dir, loaded, best)
-  system = compose.compose(config, loaded.spec, loaded.statistics)
+  if data_dir is not None:
+    config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
+  known = _carried(run_dir)
+  if known is None:
+    known = load_dataset(config, make=False)
+    if known.card["content_hash"] != data_hash:
+      raise ValueError(
+        f"dataset: {config.dataset} has content hash {known.card['content_hash']}, but "
+        f"{run_dir} was trained on {data_hash}"
+      )
+  system = compose.compose(config, known.spec, known.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  env, why = source.environment(loaded.card, loaded.spec)
+  step, params = _policies(config, system, mesh, run_dir, best)
+  env, why = source.environment(known.card, known.spec)
   if env is None:
     raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
-  result = Evaluator(env, system.learner, mesh, config).final(
-    state.learner.params, episodes
-  )
-  has_wins = base.has_wins(loaded.spec.name)
+  evaluator = Evaluator(env, system.learner, mesh, config, greedy)
+  result = evaluator.final(params, episodes)
+  has_wins = base.has_wins(known.spec.name)
   return {"step": step} | outcomes.summarise(result, has_wins)
+
+
+def _policies(
+  config: ExperimentConfig,
+  system: compose.System,
+  mesh: Mesh,
+  run_dir: str | os.PathLike[str],
+  best: bool,
+) -> tuple[int, Params]:
+  """The update of a checkpoint, and the learner's parameters alone."""
+  shapes = loop.policy_params(config, system, mesh)
+  path = RunFolder(run_dir).checkpoints / "train"
+  with Checkpointer(path, read_only=True) as checkpoints:
+    step = checkpoints.best_step() if best else checkpoints.latest_step()
+    params = checkpoints.restore(shapes, step, part=("learner", "params"))
+  return int(step or 0), params
+
+
+def _carried(run_dir: str | os.PathLike[str]) -> carried.Carried | None:
+  """What a run has kept of its dataset; None if it has nothing."""
+  path = RunFolder(run_dir).dataset_path
+  if not path.exists():
+    return None
+  return carried.read(runs.read_dataset(run_dir), str(path))
 
 
 def restore(

@@ -1,4 +1,4 @@
-"""The lines of a run's metrics.jsonl: phase, step, time, then the metrics."""
+"""The lines of a run's metrics.jsonl: phase, step, time, metrics; `by_seed` if several."""
 
 from collections.abc import Iterator
 import math
@@ -8,7 +8,7 @@ from typing import Any
 from logo_jax import reading
 
 PHASES = ("model", "train")  # in the order in which a run goes through them
-COLUMNS = ("phase", "step", "time")
+COLUMNS = ("phase", "step", "time", "by_seed")
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -23,7 +23,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[tuple[bytes, dict[str, Any]]]
     ValueError: names the line, the column, the value and what is allowed.
   """
   for number, (line, row) in enumerate(reading.json_lines(path), 1):
-    row = {k: math.nan if v is None else v for k, v in row.items()}
+    row = {name: _with_nan(value) for name, value in row.items()}
     for name in {"phase": None, "step": None} | row:
       value = row.get(name, "nothing")
       allowed = _broken(name, value)
@@ -41,4 +41,19 @@ def _broken(column: str, value: Any) -> str:
   if column == "step":
     good = type(value) is int and 0 <= value < 2**63
     return "" if good else "a whole number, 0 or more"
+  if column == "by_seed":
+    good = isinstance(value, dict) and all(
+      isinstance(x, list) and all(type(y) in (int, float) for y in x)
+      for x in value.values()
+    )
+    return "" if good else "a list of numbers for each metric"
   return "" if type(value) in (int, float) else "a number or null"
+
+
+def _with_nan(value: Any) -> Any:
+  """What JSON holds, with NaN for null."""
+  if isinstance(value, dict):
+    return {k: _with_nan(v) for k, v in value.items()}
+  if isinstance(value, list):
+    return [_with_nan(v) for v in value]
+  return math.nan if value is None else value

@@ -63,18 +63,18 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
   episodes = card["num_episodes"]
   # Not of everybody's data, and not where nothing can be won.
   known = card.get("win_rate") if base.has_wins(loaded.spec.name) else None
-  wins = None if known is None else round(known * episodes)
+  won = {}
+  if known is not None:
+    ends = statistics.proportion_ci95(round(known * episodes), episodes)
+    won = {"dataset_win_rate": known, "dataset_win_rate_ci95": list(ends)}
   return {
     "preset": config.preset,
     "dataset": config.dataset,
     "dataset_transitions": card["num_transitions"],
     "dataset_return": card["return_mean"],
     "dataset_return_ci95": 1.96 * card["return_std"] / episodes**0.5,
-    "dataset_win_rate": known,
-    "dataset_win_rate_ci95": None
-    if wins is None
-    else list(statistics.proportion_ci95(wins, episodes)),
     "dataset_episodes": episodes,
+    "dataset_altered": card.get("altered", {}),  # by reading others' files
     "seed": config.seed,
     "num_seeds": config.num_seeds,
     "updates": config.total_updates,
@@ -82,7 +82,7 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
     "seconds": spent,
     "device": f"{device_name()} x{session.mesh.size}",
     "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
-  }
+  } | won
 
 
 def draw(folder: RunFolder, results: dict[str, Any]) -> None:

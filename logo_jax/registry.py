@@ -1,4 +1,4 @@
-"""Names of components: the one place to list a new one.
+"""Names of components: the one place to list a new one of ours; `register` adds yours.
 
 Each entry names a module with a frozen dataclass `Config` and a function `make`. The
 module is imported when its component is asked for, not before.
@@ -36,6 +36,34 @@ _MODULES = {
 }
 
 KINDS = tuple(_MODULES)
+
+
+def register(kind: str, name: str, module: str) -> None:
+  """Makes a component of yours known, for configurations, flags and presets to name.
+
+  A config file, which is Python, is a good place to do so; whatever else opens the run,
+  such as an evaluation, has to do it first as well. Doing it again changes nothing.
+
+  Args:
+    kind: one of `KINDS`.
+    name: of the component.
+    module: its full name; it must have `Config`, a frozen dataclass, and `make`, which
+      takes what those of our components of that kind take.
+
+  Raises:
+    ValueError: no such kind, the name is taken, or the module lacks something.
+    ImportError: there is no such module.
+  """
+  if kind not in _MODULES:
+    raise ValueError(f"kind {kind!r} must be one of {', '.join(KINDS)}")
+  taken = _MODULES[kind].get(name)
+  if taken not in (None, module):
+    raise ValueError(f"{kind}.name: {name!r} is taken, by {taken}; choose another")
+  found = importlib.import_module(module)
+  config = getattr(found, "Config", None)
+  if not (dataclasses.is_dataclass(config) and callable(getattr(found, "make", None))):
+    raise ValueError(f"{module} must have a dataclass Config and a function make")
+  _MODULES[kind][name] = module
 
 
 @dataclasses.dataclass(frozen=True)

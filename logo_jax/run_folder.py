@@ -1,7 +1,9 @@
 """The folder that holds everything a run writes.
 
 config.json     what the run was started with; a resumed run must match it
-metrics.jsonl   one JSON object per line: phase, step, time, then the metrics
+metrics.jsonl   one JSON object per line: phase, step, time, then the metrics; those of
+                several seeds are means, and "by_seed" has each seed's
+dataset.json    what playing needs of the dataset: its card, and statistics
 results.json    the final results; its presence marks the run as finished
 events/         the metrics for TensorBoard, a subfolder per phase
 checkpoints/    states to resume from
@@ -17,6 +19,8 @@ import os
 import pathlib
 import time
 from typing import Any
+
+import numpy as np
 
 from logo_jax import files, metric_lines, nested, reading
 
@@ -38,6 +42,7 @@ class RunFolder:
     self.path = pathlib.Path(path).absolute()
     self.config_path = self.path / "config.json"
     self.metrics_path = self.path / "metrics.jsonl"
+    self.dataset_path = self.path / "dataset.json"
     self.results_path = self.path / "results.json"
     self.events = self.path / "events"
     self.checkpoints = self.path / "checkpoints"
@@ -120,7 +125,9 @@ class RunFolder:
 
     Args:
       step: how many steps of the phase are done.
-      metrics: name to number; NaN and infinities become null (TensorBoard: nothing).
+      metrics: name to number, or to one for each seed; NaN and infinities become null
+        (TensorBoard: nothing). Of several seeds TensorBoard also has the least and the
+        greatest, under `<name>_min` and `<name>_max`.
       phase: one of `PHASES`.
 
     Raises:
@@ -132,9 +139,15 @@ class RunFolder:
       if name in metrics:
         raise ValueError(f"metric {name!r} is not allowed; it names a column already")
     now = time.time()
-    values = {name: float(value) for name, value in metrics.items()}
+    values = {name: float(np.mean(value)) for name, value in metrics.items()}
     row = {"phase": phase, "step": int(step), "time": round(now, 3)} | values
+    by_seed = {name: value for name, value in metrics.items() if np.size(value) > 1}
+    if by_seed:
+      row["by_seed"] = by_seed
     line = json.dumps(files.plain(row), allow_nan=False)
+    for name, value in by_seed.items():
+      values |= {f"{name}_min": float(np.min(value))}
+      values |= {f"{name}_max": float(np.max(value))}
     with files.writing(self.metrics_path):
       with self.metrics_path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")

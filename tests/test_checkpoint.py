@@ -72,6 +72,19 @@ def test_round_trip_is_bit_exact(tmp_path):
     assert_same(checkpoints.restore(state, 3), state)
 
 
+def test_a_part_of_a_state_is_read_alone(tmp_path):
+  state = make_state()
+  with Checkpointer(tmp_path) as checkpoints:
+    checkpoints.save(3, state)
+  part = ("learner", "params")
+  with Checkpointer(tmp_path, read_only=True) as checkpoints:
+    shapes = jax.eval_shape(lambda: state.learner.params)
+    assert_same(checkpoints.restore(shapes, part=part), state.learner.params)
+    shapes["net"]["w"] = jax.ShapeDtypeStruct((4, 3), jnp.float32)
+    with pytest.raises(ValueError, match=r"net/w: checkpoint .*3,4\], expected .*4,3"):
+      checkpoints.restore(shapes, part=part)
+
+
 def test_restored_keys_draw_the_same(tmp_path):
   state = make_state()
   with Checkpointer(tmp_path) as checkpoints:

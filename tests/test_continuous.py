@@ -2,6 +2,7 @@
 
 from logo_jax import cli, experiment
 from logo_jax.data import collect
+from logo_jax.reporting import runs
 
 
 def test_cloning_a_hopper(tmp_path):
@@ -29,5 +30,9 @@ def test_cloning_a_hopper(tmp_path):
   assert results["episodes"] == 6
   assert len(results["return_by_seed"]) == 2
   assert 0 < results["return_mean"] < 1000
+  logged = runs.read_metrics(tmp_path / "run")[-1]
+  assert len(logged["by_seed"]["evaluation/return"]) == 2
+  for names in (results, logged):  # nothing can be won
+    assert not [name for name in names if "win_rate" in name]
   again = experiment.evaluate(tmp_path / "run", 3)
   assert again["return_by_seed"] == results["return_by_seed"]

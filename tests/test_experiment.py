@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from logo_jax import cli, experiment
 from logo_jax.checkpoint import Checkpointer
-from logo_jax.data import collect
+from logo_jax.data import carried, collect, dataset, source
 from logo_jax.reporting import runs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -138,11 +139,49 @@ def test_a_finished_run_is_not_trained_again(finished, data_dir):
   assert (run_dir / "metrics.jsonl").read_bytes() == before
 
 
-def test_evaluate_plays_a_checkpoint(finished):
+def test_each_seed_is_logged(finished):
+  last = runs.read_metrics(finished[0])[-1]
+  for name in ("evaluation/return", "evaluation/win_rate", "learner/bellman_error"):
+    assert len(last["by_seed"][name]) == 2
+    assert np.mean(last["by_seed"][name]) == pytest.approx(last[name])
+
+
+def test_playing_needs_no_data(finished, data_dir, tmp_path, monkeypatch):
+  run_dir, _ = finished
+  expected = runs.read_results(run_dir)["return_by_seed"]
+  with monkeypatch.context() as patch:
+    patch.setattr(experiment, "load_dataset", None)
+    assert experiment.evaluate(run_dir, 8)["return_by_seed"] == expected
+  # A run of a former version has kept nothing, and needs them.
+  old = tmp_path / "old"
+  shutil.copytree(run_dir, old)
+  (old / "dataset.json").unlink()
+  with pytest.raises(FileNotFoundError, match="there is no dataset folder .*nowhere"):
+    experiment.evaluate(old, 8, data_dir=tmp_path / "nowhere")
+  assert experiment.evaluate(old, 8, data_dir=data_dir)["return_by_seed"] == expected
+  (old / "dataset.json").write_text('{"card": {}}')
+  with pytest.raises(ValueError, match="dataset.json is damaged: 'statistics'"):
+    experiment.evaluate(old, 8)
+
+
+def test_what_a_run_keeps_of_its_data(finished, data_dir):
+  loaded = dataset.load(source.read(DATASET, data_dir))
+  kept = carried.read(json.loads((finished[0] / "dataset.json").read_text()), "here")
+  assert kept.spec == loaded.spec and kept.card == loaded.card
+  jax.tree.map(np.testing.assert_array_equal, kept.statistics, loaded.statistics)
+  # The same request, but other bytes: the run is not gone on with.
+  other = loaded.card | {"content_hash": "other"}
+  with pytest.raises(ValueError, match="was asked for as it was for here, but this"):
+    carried.check_same(kept, other, "here")
+  carried.check_same(kept, other | {"request_hash": "x"}, "here")
+
+
+def test_evaluate_plays_a_checkpoint(finished, tmp_path):
   run_dir, _ = finished
   results = runs.read_results(run_dir)
   binary = str(ROOT / "experiments/evaluate.py")
-  done = _call([sys.executable, binary, f"--run_dir={run_dir}", "--episodes=8"])
+  command = [sys.executable, binary, f"--run_dir={run_dir}", "--episodes=8"]
+  done = _call(command, cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   assert "update 40, 16 episodes" in done.stdout
   # The same episodes as those of results.json.
@@ -255,8 +294,6 @@ def test_a_folder_that_cannot_be_written_is_refused(data_dir):
 
 
 def _copy_of_data(data_dir, tmp_path) -> pathlib.Path:
-  import shutil
-
   shutil.copytree(data_dir, tmp_path / "data")
   return tmp_path / "data" / DATASET
 

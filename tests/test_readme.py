@@ -1,13 +1,20 @@
-"""The README's snippet runs as it stands, and commands name what exists."""
+"""The README's snippet runs as it stands, and commands are ones that binaries take."""
 
+import contextlib
+import importlib.util
 import pathlib
 import re
+import shlex
+import sys
 
+from absl import flags
 import jax
 import numpy as np
 import pytest
 
 from logo_jax import cli, entries, model_study
+from logo_jax.config import ExperimentConfig
+from logo_jax.data import source, store
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 PAGES = (README, README.parent / "experiments" / "RESULTS.md")
@@ -30,6 +37,80 @@ def test_commands_name_files_that_exist(page: pathlib.Path):
   assert names
   for name in names:
     assert (README.parent / name).exists(), name
+
+
+def _commands() -> list[list[str]]:
+  """The words of each command in the pages' blocks that runs a binary of ours."""
+  found = []
+  for page in PAGES:
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL):
+      for line in block.replace("\\\n", "").splitlines():
+        for part in line.split(" && "):
+          words = shlex.split(part, comments=True)
+          if words[:1] == ["python"]:
+            found.append(words[1:])
+  return found
+
+
+@contextlib.contextmanager
+def _parsed(monkeypatch, argv: list[str]):
+  """A binary's module, its flags parsed as its own process would; undone at the end."""
+  monkeypatch.chdir(README.parent)
+  monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
+  before = set(flags.FLAGS)
+  try:
+    spec = importlib.util.spec_from_file_location("binary_of_a_page", argv[0])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    monkeypatch.syspath_prepend(pathlib.Path(argv[0]).parent)
+    spec.loader.exec_module(module)
+    rest = flags.FLAGS(argv)
+    assert rest == argv[:1], f"{rest[1:]} are no flags"
+    yield module
+  finally:
+    flags.FLAGS.unparse_flags()
+    for name in set(flags.FLAGS) - before:
+      delattr(flags.FLAGS, name)
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_commands_are_taken(monkeypatch, words):
+  with _parsed(monkeypatch, words) as module:
+    assert callable(module.main)
+    values = flags.FLAGS.flag_values_dict()
+    named = [values.get("dataset"), *(values.get("datasets") or [])]
+    if "config" in values:
+      config = cli.experiment_config(values["config"])
+      assert isinstance(config, ExperimentConfig)
+      named.append(config.dataset)
+    for name in named:
+      if name not in (None, "all") and not name.startswith("path/"):
+        assert source.spec(name) is not None
+
+
+@pytest.mark.parametrize(
+  ("words", "error"),
+  [
+    (["experiments/evaluate.py", "--run_dir=x", "--episode=3"], "episode"),
+    (["experiments/train.py", "--run_dir=x", "--config.horizons=3"], "horizons"),
+    (["benchmarks/load_data.py", "--repeats=none"], "none"),
+  ],
+)
+def test_other_commands_are_not(monkeypatch, words, error):
+  with (
+    pytest.raises((flags.Error, AttributeError, KeyError), match=error),
+    _parsed(monkeypatch, words),
+  ):
+    pass
+
+
+def test_the_benchmark_of_loading_reads_what_it_writes(monkeypatch, tmp_path):
+  words = ["benchmarks/load_data.py", "--gigabytes=0.01", "--repeats=3"]
+  with _parsed(monkeypatch, words) as module:
+    stored = store.read(module._write(tmp_path))
+    assert stored.card["num_transitions"] == 10_000
+    assert module._open(str(tmp_path / "random"), "host")["seconds"] > 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -168,6 +168,25 @@ def test_log_writes_lines_and_events(tmp_path):
   assert scalars == [(10, "model/loss", 0.5)]
 
 
+def test_log_keeps_what_each_seed_has(tmp_path):
+  with RunFolder.open(tmp_path / "run", CONFIG) as run:
+    run.log(1, {"loss": np.array([1.0, 2.0, np.nan]), "seconds/train": 3.0})
+    run.log(2, {"loss": np.array([1.0, 3.0])})
+    run.log(3, {"loss": np.array([4.0])})
+  rows = [json.loads(x) for x in run.metrics_path.read_text().splitlines()]
+  assert rows[0]["loss"] is None and rows[0]["by_seed"] == {"loss": [1.0, 2.0, None]}
+  assert rows[1]["loss"] == 2.0 and rows[1]["by_seed"] == {"loss": [1.0, 3.0]}
+  assert rows[2]["loss"] == 4.0 and "by_seed" not in rows[2]
+  scalars = {
+    (v.tag, e.step): v.simple_value
+    for e in events(run.events / "train")
+    for v in e.summary.value
+    if v.tag != "seconds/train"
+  }
+  bands = {("loss_min", 2): 1.0, ("loss_max", 2): 3.0}
+  assert scalars == bands | {("loss", 2): 2.0, ("loss", 3): 4.0}
+
+
 def test_log_refuses_before_writing(tmp_path):
   with RunFolder.open(tmp_path, CONFIG) as run:
     with pytest.raises(ValueError, match="phase: 'test' is not allowed; use model or"):

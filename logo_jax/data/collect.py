@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import numpy as np
 import logo_jax
 from logo_jax import ranges, types
 from logo_jax.behaviours import library, qualities
+from logo_jax.data import names as names_lib
 from logo_jax.data import record, store
 from logo_jax.envs import base
 
@@ -24,9 +26,11 @@ _MAX_ENVS = 256  # played at once
 class Request:
   """Which dataset to make."""
 
-  name: str  # <suite>/<scenario>/<quality>, for example "smax/2s3z/medium-replay"
-  num_transitions: int = 100_000  # the least number; whole episodes only
-  seed: int = 0  # of everything random; the same seed gives the same bytes
+  # <suite>/<scenario>/<quality>, for example "smax/2s3z/medium-replay"; a size, as in
+  # "smax/2s3z/medium-replay@5000", must be `num_transitions`.
+  name: str
+  num_transitions: int = names_lib.SIZE  # the least number; whole episodes only
+  seed: int = 0  # of everything random; the same on one machine gives the same bytes
   behaviours: pathlib.Path = library.PARAMS_FOLDER  # of `behaviours.library`
 
 
@@ -59,7 +63,7 @@ def collect(
   are in it thus never depends on who finished first, and up to where the run stops they
   are independent draws from their behaviours; each block of M consecutive episodes has
   every one of the M behaviours once, in random order. Datasets of other names have
-  other episodes, whatever the seed.
+  other episodes, whatever the seed, except that those of other sizes may share some.
 
   Args:
     request: what to make.
@@ -75,6 +79,11 @@ def collect(
     ImportError: the package behind the environment is not installed.
   """
   env_name, quality = split_name(request.name)
+  plain, size = names_lib.split_size(request.name)
+  if size not in (None, request.num_transitions):
+    raise ValueError(
+      f"num_transitions {request.num_transitions} is not the size of {request.name!r}"
+    )
   if request.num_transitions < 1:
     raise ValueError(f"num_transitions {request.num_transitions} must be at least 1")
   ranges.check_seed("seed", request.seed)
@@ -93,13 +102,12 @@ def collect(
   )
   params = library.load_all(behaviour.snapshots, env.spec, request.behaviours)
   # Datasets of one seed must not share episodes: each has chances of its own.
-  key = jax.random.fold_in(
-    jax.random.key(request.seed), zlib.crc32(request.name.encode())
-  )
+  key = jax.random.fold_in(jax.random.key(request.seed), zlib.crc32(plain.encode()))
   chunks = record.record(game, params, behaviour.mode, key)
   rows, episode_start, played = _assemble(chunks, request.num_transitions, progress)
   card["shares"] = _shares(behaviour, played)
-  card["win_rate"] = float(played.won.mean())
+  if base.has_wins(env_name):
+    card["win_rate"] = float(played.won.mean())
   return store.write(folder, rows, episode_start, card)
 
 
@@ -114,7 +122,8 @@ def split_name(dataset_name: str) -> tuple[str, str]:
       f"dataset {dataset_name!r} must be <suite>/<scenario>/<quality>, for example "
       "smax/2s3z/medium-replay"
     )
-  env_name, _, quality = dataset_name.rpartition("/")
+  plain, _ = names_lib.split_size(dataset_name)
+  env_name, _, quality = plain.rpartition("/")
   base.split_name(env_name)
   if quality not in qualities.QUALITIES:
     raise ValueError(
@@ -155,9 +164,10 @@ def _card(
   behaviour: qualities.Behaviour,
 ) -> dict[str, Any]:
   """What is known before anything is played."""
-  environment, _, quality = request.name.rpartition("/")
+  plain, _ = names_lib.split_size(request.name)
+  environment, _, quality = plain.rpartition("/")
   entries = {entry.name: entry for entry in index.snapshots}
-  return {
+  card = {
     "name": request.name,
     "scenario": environment,
     "spec": spec.stored(),
@@ -174,6 +184,19 @@ def _card(
     "requested_transitions": request.num_transitions,
     "versions": {"logo_jax": logo_jax.__version__} | base.versions(environment),
   }
+  return card | {"request_hash": _request_hash(card, plain, index.params_hash)}
+
+
+def _request_hash(card: dict[str, Any], plain: str, params_hash: str) -> str:
+  """SHA-256 of all that decides what is played, where `content_hash` is of what came.
+
+  The same request gives the same bytes where the same instructions compute them; other
+  processors round differently, and battles take another course.
+  """
+  fields = ("seed", "requested_transitions", "behaviour", "versions")
+  asked = {field: card[field] for field in fields}
+  text = json.dumps(asked | {"name": plain, "params": params_hash}, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shares(behaviour: qualities.Behaviour, played: _Played) -> dict[str, float]:

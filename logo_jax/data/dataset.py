@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax.data import coverage
 from logo_jax.data.store import StoredDataset
 from logo_jax.ops.standardise import Moments, from_statistics
 from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 
-# Shares of the episodes. The split depends on the dataset alone, never on a run's seed.
+# Shares of the different episodes. The split depends on the dataset alone, never on a
+# run's seed.
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
@@ -54,21 +56,24 @@ def load(
       disk, whence `data.stream` reads what is needed.
 
   Returns:
-    The dataset.
+    The dataset. Episodes of the same content are in the same split.
 
   Raises:
-    ValueError: fewer than three episodes, so that the three splits cannot be made.
+    ValueError: fewer than three different episodes, so that the three splits cannot be
+      made.
   """
   offsets = np.asarray(stored.episode_start)
   episodes = Episodes(first=offsets[:-1], last=offsets[1:] - 1)
-  train, select, test = _split(len(episodes.first))
+  first_like = _first_like(stored)
+  train, select, test = _split(first_like)
+  copies = float((first_like != np.arange(len(first_like))).mean())
   layout = stored.spec.layout
   by_agent = layout is not None and not layout.agents_alike
   statistics = _statistics(stored.rows, episodes, train, by_agent)
   rows = jax.tree.map(np.asarray, stored.rows)  # views, still memory-mapped
   return LoadedDataset(
     spec=stored.spec,
-    card=stored.card,
+    card=stored.card | {"identical_episodes": copies},
     data=Dataset(
       rows=rows if placement == "host" else jax.tree.map(jnp.asarray, rows),
       starts=_starts(episodes, np.arange(len(episodes.first))),
@@ -100,7 +105,9 @@ def held_out_from(loaded: LoadedDataset, other: LoadedDataset) -> LoadedDataset:
   if others["content_hash"] == mine["content_hash"]:
     raise ValueError("held_out: these are the very data that models are fitted to")
   name, seed = others.get("name"), others.get("seed")
-  if seed is not None and (name, seed) == (mine.get("name"), mine.get("seed")):
+  # Data of another size share episodes.
+  plain = str(name).partition("@")[0] == str(mine.get("name")).partition("@")[0]
+  if seed is not None and plain and seed == mine.get("seed"):
     raise ValueError(
       f"held_out: {name} was collected with seed {seed}, like the data that models are "
       "fitted to, and may hold the same episodes; collect it with another seed"
@@ -157,17 +164,30 @@ def window_starts(episodes: Episodes, length: int) -> np.ndarray:
   return np.concatenate(ranges).astype(np.int32)
 
 
-def _split(num_episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  if num_episodes < 3:
+def _first_like(stored: StoredDataset) -> np.ndarray:
+  """The first episode with the content of each, int64 [E]; see `coverage.measure`."""
+  if stored.card.get("identical_episodes") == 0:
+    return np.arange(len(stored.episode_start) - 1)
+  rows = stored.rows
+  found = coverage.measure(rows.obs, rows.action, rows.reward, stored.episode_start)
+  return found.first_like
+
+
+def _split(first_like: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Episodes for training, selection and test; copies of one another stay together."""
+  different, content = np.unique(first_like, return_inverse=True)
+  num = len(different)
+  if num < 3:
     raise ValueError(
-      f"dataset: {num_episodes} episodes, but training, selection and test splits need "
-      "at least 3"
+      f"dataset: {num} different episodes, but training, selection and test splits "
+      "need at least 3"
     )
-  order = np.random.default_rng(_SPLIT_SEED).permutation(num_episodes)
-  num_select = max(1, round(SELECT_SHARE * num_episodes))
-  num_test = max(1, round(TEST_SHARE * num_episodes))
-  select, test, train = np.split(order, [num_select, num_select + num_test])
-  return np.sort(train), np.sort(select), np.sort(test)
+  order = np.random.default_rng(_SPLIT_SEED).permutation(num)
+  num_select = max(1, round(SELECT_SHARE * num))
+  num_test = max(1, round(TEST_SHARE * num))
+  parts = np.split(order, [num_select, num_select + num_test])
+  select, test, train = (np.flatnonzero(np.isin(content, part)) for part in parts)
+  return train, select, test
 
 
 def _take(episodes: Episodes, index: np.ndarray) -> Episodes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logo_jax.data import store, validate
+from logo_jax.data import coverage, store, validate
 
 _BLOCK = 8192  # rows read in one go
 _SAMPLE = 20_000  # rows behind quantiles
@@ -49,7 +49,8 @@ class Summary(NamedTuple):
   point_returns: np.ndarray  # [P], of the episode that a state comes from
   reward_counts: np.ndarray  # int64 [H], histogram over transitions
   reward_edges: np.ndarray  # [H + 1]
-  unique_share: float  # of the joint (state, action) pairs
+  saco: float  # distinct (joint observation, joint action) over transitions
+  identical_episodes: float  # the share whose content is that of an earlier one
 
 
 def checks(stored: store.StoredDataset) -> Iterator[validate.Check]:
@@ -75,6 +76,7 @@ def summarise(stored: store.StoredDataset) -> Summary:
   points, explained = _project(_take(rows.state, picked))
   counts, edges = np.histogram(reward[is_step], bins=_BINS)
   mask = stored.spec.obs_mask
+  covered = coverage.measure(rows.obs, rows.action, reward, start)
   return Summary(
     returns=returns,
     lengths=np.diff(start) - 1,
@@ -85,7 +87,8 @@ def summarise(stored: store.StoredDataset) -> Summary:
     point_returns=returns[np.searchsorted(start, picked, side="right") - 1],
     reward_counts=counts,
     reward_edges=edges,
-    unique_share=_unique_share(stored, is_step),
+    saco=covered.saco,
+    identical_episodes=float(covered.identical.mean()),
   )
 
 
@@ -98,6 +101,8 @@ def disagreements(card: dict[str, Any], summary: Summary) -> list[str]:
     "length_max": summary.lengths.max(),
     "return_mean": summary.returns.mean(),
     "return_std": summary.returns.std(),
+    "saco": summary.saco,
+    "identical_episodes": summary.identical_episodes,
   }
   return [
     f"{key} is {value:.6g}, the card says {card[key]}"
@@ -173,25 +178,3 @@ def _project(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   points[:, :kept] = (u * s * signs)[:, :kept]
   shares[:kept] = (s**2 / max((s**2).sum(), 1e-12))[:kept]
   return points, shares
-
-
-def _unique_share(stored: store.StoredDataset, is_step: np.ndarray) -> float:
-  """The number of different (state, joint action) pairs over that of transitions."""
-  rows = stored.rows
-  hashes = []
-  for block in _blocks(len(is_step)):
-    action = np.asarray(rows.action[block]).reshape(block.stop - block.start, -1)
-    state = np.asarray(rows.state[block]) + np.float32(0)  # -0 is 0
-    words = np.concatenate([state.view(np.uint32), action.view(np.uint32)], axis=1)
-    hashes.append(_hash(words)[is_step[block]])
-  return len(np.unique(np.concatenate(hashes))) / int(is_step.sum())
-
-
-def _hash(words: np.ndarray) -> np.ndarray:
-  """A 64-bit hash of each row of uint32 words `[B, W]`, the mixer of SplitMix64."""
-  with np.errstate(over="ignore"):
-    place = np.arange(1, words.shape[1] + 1, dtype=np.uint64) << np.uint64(32)
-    x = words.astype(np.uint64) + place
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-      x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
-    return (x ^ (x >> np.uint64(31))).sum(axis=1, dtype=np.uint64)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from logo_jax import files, reading, schema, types
-from logo_jax.data import validate
+from logo_jax.data import coverage, validate
 from logo_jax.envs import base
 
 FORMAT_VERSION = 1
@@ -61,7 +61,7 @@ class StoredDataset(NamedTuple):
   @property
   def spec(self) -> types.EnvSpec:
     """The environment that the data come from."""
-    return _spec(self.card, "card")
+    return spec_of(self.card, "card")
 
 
 def write(
@@ -91,7 +91,7 @@ def write(
   card = complete_card(arrays, card)
   text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
   if not is_free(folder):
-    if (folder / CARD).is_file() and (folder / CARD).read_text() == text:
+    if (folder / CARD).is_file() and is_said(reading.json_file(folder / CARD), card):
       read(folder)
       return folder
     raise ValueError(f"{folder} exists and holds something else; remove it first")
@@ -114,6 +114,12 @@ def write(
     shutil.rmtree(partial, ignore_errors=True)
     raise
   return folder
+
+
+def is_said(stored: dict[str, Any], card: dict[str, Any]) -> bool:
+  """Whether all that a stored card says is so; it may lack what later versions add."""
+  card = json.loads(json.dumps(card))  # as it would be read: lists for tuples
+  return all(key in card and card[key] == value for key, value in stored.items())
 
 
 def is_free(folder: str | os.PathLike) -> bool:
@@ -140,7 +146,7 @@ def complete_card(
   Raises:
     ValueError: the data break a rule of the format.
   """
-  spec = _spec(card, f"{where}: card")
+  spec = spec_of(card, f"{where}: card")
   validate.layout(arrays, spec, where)
   validate.contents(arrays, spec, where)
   return card | {
@@ -164,10 +170,12 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
   """
   folder = pathlib.Path(folder)
   if not folder.is_dir():
-    raise FileNotFoundError(f"there is no dataset folder {folder}")
+    beside = sorted(path.name for path in folder.parent.glob(f"{folder.name}@*"))
+    also = f"; beside it there is {', '.join(beside[:5])}" if beside else ""
+    raise FileNotFoundError(f"there is no dataset folder {folder}{also}")
   card = reading.json_file(folder / CARD)
   check_card(card, str(folder / CARD))
-  spec = _spec(card, str(folder / CARD))
+  spec = spec_of(card, str(folder / CARD))
   arrays: validate.Arrays = {
     name: reading.npy(folder / f"{name}.npy") for name in FIELDS
   }
@@ -201,7 +209,7 @@ def check_card(card: dict[str, Any], where: str) -> None:
     raise ValueError(f"{where}: format_version {version!r} must be {FORMAT_VERSION}")
   written = schema.picked(_Written, card, f"{where}: ")
   schema.picked(_Known, card, f"{where}: ")
-  _spec(card, where)
+  spec_of(card, where)
   start, rows = written.shapes.get("episode_start"), written.shapes.get("reward")
   episodes, steps = written.num_episodes, written.num_transitions
   if (start, rows) != ((episodes + 1,), (steps + episodes,)) or episodes < 1:
@@ -211,7 +219,8 @@ def check_card(card: dict[str, Any], where: str) -> None:
     )
 
 
-def _spec(card: dict[str, Any], where: str) -> types.EnvSpec:
+def spec_of(card: dict[str, Any], where: str) -> types.EnvSpec:
+  """The environment that a card is of; a ValueError names `where` if it has none."""
   given = card.get("spec")
   if not isinstance(given, dict):
     raise ValueError(f"{where}: spec: must be of type object; got {given!r}")
@@ -245,6 +254,7 @@ def _statistics(arrays: validate.Arrays) -> dict[str, Any]:
   start = arrays["episode_start"]
   lengths = np.diff(start) - 1
   returns = np.add.reduceat(arrays["reward"].astype(np.float64), start[:-1])
+  covered = coverage.measure(arrays["obs"], arrays["action"], arrays["reward"], start)
   return {
     "num_transitions": int(lengths.sum()),
     "num_episodes": len(lengths),
@@ -255,4 +265,6 @@ def _statistics(arrays: validate.Arrays) -> dict[str, Any]:
     "return_std": float(returns.std()),
     "return_min": float(returns.min()),
     "return_max": float(returns.max()),
+    "saco": covered.saco,
+    "identical_episodes": float(covered.identical.mean()),  # to an earlier one; a share
   }

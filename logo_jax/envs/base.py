@@ -14,19 +14,46 @@ from logo_jax import reading, types
 from logo_jax.layout import Layout
 
 # Suite -> the packages behind it.
-_PACKAGES = {
+_PACKAGES: dict[str, tuple[str, ...]] = {
   "smax": ("jaxmarl",),
   "jumanji": ("jumanji",),
   "mamujoco": ("mujoco", "gymnasium-robotics"),
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before. It may have
-# `termination_rule(scenario)`, `layout(scenario)` and `weaken(scenario)` too.
+# `termination_rule(scenario)`, `layout(scenario)`, `weaken(scenario)` and
+# `has_wins(scenario)` too; without the last its games can be won.
 _SUITES = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
   "mamujoco": "logo_jax.envs.mamujoco",
 }
+
+
+def register(suite: str, module: str, packages: tuple[str, ...] = ()) -> None:
+  """Makes a suite of yours known, so that its environments have names.
+
+  Doing it again changes nothing.
+
+  Args:
+    suite: the first part of its environments' names.
+    module: its full name; it must have `SCENARIOS`, the names it knows, and
+      `make(scenario)`, and may have the other functions that ours have.
+    packages: distributions whose versions decide what happens; cards hold them.
+
+  Raises:
+    ValueError: the name is taken or none, or the module lacks something.
+    ImportError: there is no such module.
+  """
+  if not suite or "/" in suite:
+    raise ValueError(f"suite {suite!r} must be a name without /")
+  taken = _SUITES.get(suite)
+  if taken not in (None, module):
+    raise ValueError(f"suite {suite!r} is taken, by {taken}; choose another")
+  found = importlib.import_module(module)
+  if not (hasattr(found, "SCENARIOS") and callable(getattr(found, "make", None))):
+    raise ValueError(f"{module} must have SCENARIOS and a function make")
+  _SUITES[suite], _PACKAGES[suite] = module, packages
 
 
 def names() -> tuple[str, ...]:
@@ -131,12 +158,15 @@ def layout(spec: types.EnvSpec) -> Layout | None:
 
 
 def has_wins(name: str) -> bool:
-  """Whether an episode can be won there; robots just go on.
+  """Whether an episode can be won there; robots and warehouses just go on.
 
   Args:
-    name: <suite>/<scenario>, or anybody's name for data of their own.
+    name: <suite>/<scenario>; of anybody's own names nothing is known, hence no wins.
   """
-  return name.partition("/")[0] != "mamujoco"
+  suite, _, scenario = name.partition("/")
+  if suite not in _SUITES:
+    return False
+  return getattr(_module(suite), "has_wins", lambda scenario: True)(scenario)
 
 
 def versions(name: str) -> dict[str, str]:

@@ -60,6 +60,11 @@ SCENARIOS = (
 _NOOP = 0  # in all three games
 
 
+def has_wins(scenario: str) -> bool:
+  """Whether a game can be won; in a warehouse there is always more to deliver."""
+  return not scenario.startswith("rware-")
+
+
 class _Game(NamedTuple):
   """A game of Jumanji, which is told of a time limit that it never reaches."""
 

@@ -1,5 +1,10 @@
 """SMAX, the StarCraft-like battles of JaxMARL, against its heuristic enemy.
 
+Observations and states are JaxMARL's but for `weapon_cooldown`, which falls without
+bound in a unit that does not shoot and is clipped at 0 from below here. A policy that
+was learned here and plays on JaxMARL's own SMAX must see `max(x, 0)` in those places;
+`cooldown_masks` tells which they are.
+
 The team reward of a step is the fall in enemy health as a share of full health,
 averaged over enemies, plus 1 for a win; a whole episode yields about 2 at most.
 """
@@ -32,9 +37,12 @@ def make(scenario: str) -> types.Environment:
     scenario: one of `SCENARIOS`.
 
   Raises:
-    ValueError: the scenario is unknown.
+    ValueError: the scenario is unknown, or jax_enable_x64 is on, with which JaxMARL's
+      own code fails.
     ImportError: JaxMARL is not installed.
   """
+  if jnp.result_type(float) == jnp.float64:
+    raise ValueError("SMAX: JaxMARL fails with jax_enable_x64; turn it off")
   if scenario not in SCENARIOS:
     raise ValueError(
       f"SMAX scenario {scenario!r} is not one of: {', '.join(SCENARIOS)}"
@@ -86,7 +94,7 @@ def weaken(scenario: str) -> Callable[..., tuple[Any, types.TimeStep]]:
 def _observe(env: Any, state: Any, reward: jax.Array) -> types.TimeStep:
   """What there is to see of a state, reached with `reward`."""
   terminated, won = _outcome(env, state)
-  state_mask, obs_mask = _cooldown_masks(env)
+  state_mask, obs_mask = cooldown_masks(env)
   local, legal = env.get_obs(state), env.get_avail_actions(state)
   obs = jnp.stack([local[agent] for agent in env.agents])
   world = env.get_world_state(state)
@@ -113,10 +121,13 @@ def _where(condition: jax.Array, old: Any, new: Any) -> Any:
   return jax.tree.map(lambda x, y: jnp.where(condition, x, y.astype(x.dtype)), old, new)
 
 
-def _cooldown_masks(env: Any) -> tuple[jax.Array, jax.Array]:
-  """Where weapon cooldowns stand in the state and in an observation.
+def cooldown_masks(env: Any) -> tuple[jax.Array, jax.Array]:
+  """Where weapon cooldowns stand, bool `[S]` of the state and `[O]` of an observation.
 
   They fall without bound in a unit that does not shoot; below 0 means the same as 0.
+
+  Args:
+    env: JaxMARL's.
   """
   own = [name == "weapon_cooldown" for name in env.own_features]
   unit = [name == "weapon_cooldown" for name in env.unit_features]

@@ -19,11 +19,11 @@ def play(
   num_episodes: int,
   keys: jax.Array,
 ) -> EpisodeResult:
-  """Plays whole episodes greedily.
+  """Plays whole episodes.
 
   Args:
     env: the environment.
-    act: (params, memory, obs, legal, key) -> (memory, greedy actions), compiled and
+    act: (params, memory, obs, legal, key) -> (memory, actions), compiled and
       mapped over a leading axis of seeds.
     params: of the policies, with a leading axis of seeds.
     memory: of the policies at the start of an episode, with axes [seeds, E].

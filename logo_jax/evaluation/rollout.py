@@ -31,8 +31,9 @@ def play(
   params: Params,
   num_episodes: int,
   key: jax.Array,
+  greedy: bool = True,
 ) -> EpisodeResult:
-  """Plays whole episodes greedily.
+  """Plays whole episodes.
 
   Args:
     env: the environment.
@@ -40,6 +41,7 @@ def play(
     params: of the policy.
     num_episodes: E, played side by side until the last one ends.
     key: decides the episodes; the same key gives the same figures.
+    greedy: the likeliest actions, or else sampled ones.
 
   Returns:
     Results with axis [E].
@@ -52,7 +54,7 @@ def play(
     now = carry.time_step
     k_act, k_env = jax.random.split(jax.random.fold_in(k_steps, carry.step))
     memory, action = learner.act(
-      params, carry.memory, now.obs, now.legal, k_act, greedy=True
+      params, carry.memory, now.obs, now.legal, k_act, greedy=greedy
     )
     keys = jax.random.split(k_env, num_episodes)
     env_state, after = jax.vmap(env.step)(carry.env_state, action, keys)

@@ -72,6 +72,17 @@ def select(
   return jnp.take_along_axis(values, action[..., None], -1)[..., 0]
 
 
+def unscale(
+  action: Float[Array, "*b A"], low: Float[Array, " A"], high: Float[Array, " A"]
+) -> Float[Array, "*b A"]:
+  """Continuous actions in [-1, 1] in the units of a game whose box is [low, high].
+
+  Data whose actions were rescaled have both bounds in their card's `action_bounds`.
+  """
+  low, high = jnp.asarray(low), jnp.asarray(high)
+  return low + (action + 1) / 2 * (high - low)
+
+
 def encode(
   action: Int[Array, "*b"] | Float[Array, "*b A"], num_actions: int
 ) -> Float[Array, "*b A"]:

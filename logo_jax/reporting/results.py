@@ -73,7 +73,7 @@ def row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
   return {
     "system": name,
     "return": _return(results, ""),
-    "win rate": _win_rate(results, ""),
+    **_win_rate(results, ""),
     "episodes": results.get("episodes"),
   }
 
@@ -83,7 +83,7 @@ def dataset_row(results: Mapping[str, Any]) -> dict[str, Any]:
   return {
     "system": "dataset",
     "return": _return(results, "dataset_"),
-    "win rate": _win_rate(results, "dataset_"),
+    **_win_rate(results, "dataset_"),
     "episodes": results["dataset_episodes"],
   }
 
@@ -93,12 +93,13 @@ def _return(results: Mapping[str, Any], prefix: str) -> tuple[float, float] | No
   return None if mean is None else (mean, results[f"{prefix}return_ci95"])
 
 
-def _win_rate(results: Mapping[str, Any], prefix: str) -> str | None:
+def _win_rate(results: Mapping[str, Any], prefix: str) -> dict[str, str]:
+  """The column, which is left out where nothing can be won or is known of it."""
   rate = results.get(f"{prefix}win_rate")
   if rate is None:
-    return None
+    return {}
   low, high = results[f"{prefix}win_rate_ci95"]
-  return f"{rate:.1%} ({low:.1%} to {high:.1%})"
+  return {"win rate": f"{rate:.1%} ({low:.1%} to {high:.1%})"}
 
 
 def system_row(results: Mapping[str, Any]) -> dict[str, Any]:

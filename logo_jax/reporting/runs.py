@@ -20,7 +20,8 @@ def read_metrics(run_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     run_dir: the run's folder.
 
   Returns:
-    A dict per line: phase, step, time, then the metrics; null reads as NaN.
+    A dict per line: phase, step, time, then the metrics, means over seeds, and with
+    several seeds `by_seed`, a dict of their values; null reads as NaN.
 
   Raises:
     ValueError: the folder has no metrics, or a line is damaged.
@@ -55,20 +56,20 @@ def curve(
   """The mean of a metric over runs, by step; ready for `figures.learning_curves`.
 
   Args:
-    run_dirs: one folder per independent run (seed).
+    run_dirs: folders of runs; each seed of each of them is one independent run.
     metric: its name in metrics.jsonl.
     phase: the phase whose lines to read.
 
   Returns:
     Steps that every run has logged, the mean, and the half width of its 95% interval
-    (NaN for a single run), each of shape [steps].
+    (NaN for a single seed), each of shape [steps].
 
   Raises:
     ValueError: the runs have no step of that metric in common.
   """
   by_run = [
     {
-      row["step"]: row[metric]
+      row["step"]: row.get("by_seed", {}).get(metric, [row[metric]])
       for row in read_metrics(run_dir)
       if row["phase"] == phase and metric in row
     }
@@ -79,9 +80,21 @@ def curve(
     raise ValueError(
       f"metric: {metric!r} has no {phase} step that all {len(by_run)} runs share"
     )
-  points = [statistics.mean_ci95([run[step] for run in by_run]) for step in steps]
+  points = [
+    statistics.mean_ci95([value for run in by_run for value in run[step]])
+    for step in steps
+  ]
   mean, ci = np.array(points).T
   return np.array(steps), mean, ci
+
+
+def read_dataset(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+  """What a run has kept of its dataset; see `data.carried`.
+
+  Raises:
+    ValueError: it has nothing.
+  """
+  return _read_json(pathlib.Path(run_dir) / "dataset.json", "has kept none")
 
 
 def _read_json(path: pathlib.Path, otherwise: str) -> dict[str, Any]:

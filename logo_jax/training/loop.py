@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+import numpy as np
 
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
@@ -23,6 +24,7 @@ from logo_jax.training.session import (
   ClippingAlarm,
   Evaluator,
   Session,
+  by_seed,
   check_finite,
   means,
   seed_keys,
@@ -106,13 +108,14 @@ def _fit_phase(
         return state, step
       start = time.monotonic()
       state, metrics = chunk(state, feed(step))
-      logged = means(metrics)
+      logged = by_seed(metrics)
       session.seconds.add("fit_model", time.monotonic() - start)
       step += config.interval
-      check_finite(logged, step, "model step")
+      check_finite(means(logged), step, "model step")
       session.folder.log(step, logged | session.seconds.as_metrics(), "model")
       checkpoints.save(step, state)
-      bar.advance(config.interval, {"error": logged["model/selection_error"]})
+      error = logged["model/selection_error"].mean()
+      bar.advance(config.interval, {"error": error})
   return state, max(step, end)
 
 
@@ -155,21 +158,28 @@ def train(
           return None
         start = time.monotonic()
         state, metrics = chunk(state, feed(step))
-        logged = means(metrics)
+        logged = by_seed(metrics)
         session.seconds.add("train", time.monotonic() - start)
         step += interval
-        check_finite(logged, step, "update")
-        watch_clipping(logged, step)
+        check_finite(means(logged), step, "update")
+        watch_clipping(means(logged), step)
         score = None
         if evaluator and (step % config.evaluation.interval == 0 or step == total):
           logged |= _evaluate(session, evaluator, state)
-          score = logged["evaluation/return"]
+          score = float(logged["evaluation/return"].mean())
         session.folder.log(step, logged | session.seconds.as_metrics(), "train")
         # After every evaluation too, so that the best one is there to be kept.
         if step % config.checkpoint.interval == 0 or score is not None or step == total:
           checkpoints.save(step, state, score)
-        bar.advance(interval, _shown(logged))
+        bar.advance(interval, _shown(means(logged)))
   return state
+
+
+def policy_params(config: ExperimentConfig, system: System, mesh: Mesh) -> Params:
+  """Shapes, dtypes and layout of the parameters of all seeds' learners."""
+  keys = seed_keys(config, _TRAIN_KEY)
+  shapes = jax.eval_shape(jax.vmap(system.learner.init), keys).params
+  return parallel.by_seed(shapes, mesh)
 
 
 def train_state(
@@ -260,15 +270,16 @@ def _take_over(run_dir: str, checkpoints: Checkpointer, state: Any) -> tuple[Any
 
 def _evaluate(
   session: Session, evaluator: Evaluator, state: TrainState
-) -> dict[str, float]:
+) -> dict[str, np.ndarray]:
+  """A learning curve's point of each seed, [S]."""
   start = time.monotonic()
   result = evaluator.curve(state.learner.params)
   session.seconds.add("evaluate", time.monotonic() - start)
+  won = {"evaluation/win_rate": np.asarray(result.won).mean(1)}
   return {
-    "evaluation/return": float(result.episode_return.mean()),
-    "evaluation/win_rate": float(result.won.mean()),
-    "evaluation/length": float(result.length.mean()),
-  }
+    "evaluation/return": np.asarray(result.episode_return).mean(1),
+    "evaluation/length": np.asarray(result.length).mean(1),
+  } | (won if evaluator.has_wins else {})
 
 
 _SHOWN = ("evaluation/return", "learner/bc_loss", "learner/bellman_error")

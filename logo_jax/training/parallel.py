@@ -80,6 +80,14 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
   return jax.device_put(tree, NamedSharding(mesh, P()))
 
 
+def by_seed(shapes: Any, mesh: Mesh) -> Any:
+  """Shapes with an axis of seeds, told how a state's lie on the mesh."""
+  layout = NamedSharding(mesh, P(SEEDS))
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout), shapes
+  )
+
+
 def place(data: Dataset, mesh: Mesh) -> Dataset:
   """`replicate`, but rows on the host stay there."""
   if not stream.on_host(data):

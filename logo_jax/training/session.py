@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 import numpy as np
 
 from logo_jax.config import ExperimentConfig
+from logo_jax.envs import base
 from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
 from logo_jax.logging import Stop, say
@@ -58,9 +59,15 @@ def seed_keys(config: ExperimentConfig, phase: int) -> jax.Array:
   return jax.vmap(lambda key: jax.random.fold_in(key, phase))(keys)
 
 
-def means(metrics: Mapping[str, jax.Array]) -> dict[str, float]:
-  """Metrics over seeds, on the host."""
-  return {k: float(np.mean(v)) for k, v in jax.device_get(dict(metrics)).items()}
+def by_seed(metrics: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:
+  """Metrics of each seed, [S], on the host."""
+  found = jax.device_get(dict(metrics))
+  return {k: v.reshape(len(v), -1).mean(1) for k, v in found.items()}
+
+
+def means(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
+  """Metrics over seeds."""
+  return {k: float(np.mean(v)) for k, v in metrics.items()}
 
 
 def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
@@ -110,6 +117,7 @@ class Evaluator:
     mesh: Mesh,
     config: ExperimentConfig,
   ):
+    self.has_wins = base.has_wins(env.spec.name)
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
     if isinstance(env, HostEnvironment):
@@ -119,20 +127,20 @@ class Evaluator:
     def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
       params, seed = policy
       key = jax.random.fold_in(key, seed)
-      return play(env, learner, params, config.evaluation.episodes, key)
+      return play(env, learner, params, config.evaluation.episodes, key, greedy)
 
     self._run = parallel.map_eval(run, mesh)
 
   def _make_host_run(self, env: HostEnvironment, learner: Learner):
     """Like the compiled one: ((params, seeds), key) -> results [seeds, episodes]."""
-    greedy = jax.jit(jax.vmap(functools.partial(learner.act, greedy=True)))
+    act = jax.jit(jax.vmap(functools.partial(learner.act, greedy=self._greedy)))
 
     def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
       params, seeds = policy
       keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
       episodes = self._config.episodes
       memory = learner.initial_carry((len(seeds), episodes))
-      return host.play(env, greedy, params, memory, episodes, keys)
+      return host.play(env, act, params, memory, episodes, keys)
 
     return run
 

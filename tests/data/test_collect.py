@@ -1,6 +1,7 @@
 """Collection: whole episodes in a fixed order, reproducibly."""
 
 import collections
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -95,6 +96,32 @@ def test_same_seed_same_bytes_other_seed_other_data(folder, tmp_path):
     assert path.read_bytes() == (again / path.name).read_bytes()
   other = store.read(_collect(tmp_path / "other", seed=1))
   assert other.card["content_hash"] != store.read(folder).card["content_hash"]
+
+
+def test_what_was_asked_for_has_a_hash_of_its_own(folder, stored):
+  """Whatever came; the size is part of it, the name's way of saying it is not."""
+  env = types.EnvSpec(**stored.spec.stored())
+  index = library.index("smax/2s3z")
+  behaviour = qualities.behaviour("medium-replay", index)
+
+  def asked(name, size=_SIZE, seed=0, index=index):
+    request = collect.Request(name, size, seed)
+    return collect._card(request, env, index, behaviour)["request_hash"]
+
+  assert stored.card["request_hash"] == asked(_NAME) == asked(f"{_NAME}@{_SIZE}")
+  other = dataclasses.replace(index, params_hash="other")
+  others = {asked(_NAME, 701), asked(_NAME, seed=1), asked(_NAME, index=other)}
+  assert len(others | {stored.card["request_hash"]}) == 4
+
+
+def test_another_size_in_the_name(folder, stored, tmp_path):
+  small = collect.collect(collect.Request(f"{_NAME}@{_SIZE}", _SIZE), tmp_path)
+  assert small == tmp_path / f"{_NAME}@{_SIZE}"
+  card = store.read(small).card
+  assert card["name"] == f"{_NAME}@{_SIZE}"
+  assert card["content_hash"] == stored.card["content_hash"]  # the same episodes
+  with pytest.raises(ValueError, match="num_transitions 100000 is not the size of 'sm"):
+    collect.collect(collect.Request(f"{_NAME}@{_SIZE}"), tmp_path)
 
 
 def test_a_second_collection_into_the_same_folder(folder, monkeypatch):

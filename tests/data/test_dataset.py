@@ -95,5 +95,5 @@ def test_too_few_episodes_are_refused():
   short = stored._replace(
     rows=jax.tree.map(lambda x: x[:5], stored.rows), episode_start=STARTS[:3]
   )
-  with pytest.raises(ValueError, match="2 episodes"):
+  with pytest.raises(ValueError, match="2 different episodes"):
     dataset.load(short)

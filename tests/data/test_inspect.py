@@ -71,25 +71,6 @@ def test_a_rare_value_is_nearly_constant():
   assert (bands.num_constant, bands.num_near_constant) == (0, 1)
 
 
-def test_pairs_that_come_twice():
-  """Rows 1 and 6 are the same pair; 0, 3 and 5 share a state, 0 and 3 the action."""
-  stored = _dataset()
-  assert inspect.summarise(stored).unique_share == 3 / 5
-  stored.rows.state[3, 0] = -0.0  # the same number
-  assert inspect.summarise(stored).unique_share == 3 / 5
-  stored.rows.action[3] = [1, 0]  # now like row 5
-  assert inspect.summarise(stored).unique_share == 3 / 5
-  stored.rows.state[3, 0] = 1e-6
-  assert inspect.summarise(stored).unique_share == 4 / 5
-
-
-def test_hashes_do_not_collide():
-  """All pairs of small whole numbers, as float bits; both orders are told apart."""
-  grid = np.stack(np.meshgrid(*[np.arange(300)] * 2), -1).reshape(-1, 2)
-  words = grid.astype(np.float32).view(np.uint32)
-  assert len(np.unique(inspect._hash(words))) == 300**2
-
-
 def test_principal_components_of_a_line():
   """Two features that move as one: the first component has it all."""
   t = np.arange(50.0)

@@ -38,6 +38,34 @@ def test_what_is_a_path(data_dir, monkeypatch):
   assert not source.is_missing("somewhere/2s3z_medium.h5", data_dir)
 
 
+def test_data_of_another_size_have_a_name_of_their_own(data_dir, tmp_path):
+  small, usual = f"{NAME}@5000", (NAME, 100_000)
+  assert source.resolve(NAME, 100_000, tmp_path) == usual
+  assert source.resolve(NAME, 5_000, tmp_path) == (small, 5_000)
+  assert source.resolve(small, 100_000, tmp_path) == (small, 5_000)
+  assert source.resolve(small, 5_000, tmp_path) == (small, 5_000)
+  assert source.resolve(f"{NAME}@100000", 100_000, tmp_path) == usual
+  assert source.resolve("./x.h5", 5_000, tmp_path) == ("./x.h5", 5_000)
+  for name, size, message in (
+    (small, 700, "num_transitions: 700 is not the size of dataset 'smax/2s3z/medium@5"),
+    (f"{NAME}@", 700, "dataset 'smax/2s3z/medium@' must be <suite>|@ must be a number"),
+    (f"{NAME}@5e3", 700, "@5e3 must be a number of transitions, for example @5000"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      source.resolve(name, size, tmp_path)
+      source.spec(name)
+  # A folder of the plain name and of this size, as earlier versions made them.
+  assert source.resolve(NAME, 300, data_dir) == (NAME, 300)
+  assert source.resolve(NAME, 700, data_dir) == (f"{NAME}@700", 700)
+  assert source.resolve(NAME, 100_000, data_dir) == usual
+
+
+def test_a_missing_folder_names_those_of_other_sizes(tmp_path):
+  (tmp_path / f"{NAME}@700").mkdir(parents=True)
+  with pytest.raises(FileNotFoundError, match="medium; beside it there is medium@700"):
+    source.read(NAME, tmp_path)
+
+
 def test_what_is_known_before_there_are_data(data_dir):
   assert source.spec(NAME) == base.make("smax/2s3z").spec
   assert source.spec(str(data_dir)) is None

@@ -221,3 +221,11 @@ def test_weaker_enemies_are_seen_as_such(env, reset):
   assert base.weaken("smax/3m") is not None
   assert base.weaken("mamujoco/hopper-3x1") is None
   assert base.weaken("mine/game") is None
+
+
+def test_x64_is_refused_in_one_line():
+  with (
+    jax.enable_x64(True),
+    pytest.raises(ValueError, match="SMAX: JaxMARL fails with jax_enable_x64; turn it"),
+  ):
+    smax.make("3m")

@@ -52,6 +52,19 @@ def test_curve_over_shared_steps(tmp_path):
   assert np.isnan(ci).all()
 
 
+def test_each_seed_of_a_run_counts(tmp_path):
+  first = point(1, 5.0) | {"by_seed": {"evaluation/return": [4.0, 6.0]}}
+  second = point(2, 6.0) | {"by_seed": {"evaluation/return": [6.0, None]}}
+  run = write(tmp_path / "a", [first])
+  _, mean, ci = runs.curve([run], "evaluation/return")
+  np.testing.assert_array_equal(mean, [5.0])
+  np.testing.assert_allclose(ci, [12.7062], atol=1e-4)  # t(0.975, 1) * 1
+  other = write(tmp_path / "b", [point(1, 8.0), second])
+  _, mean, _ = runs.curve([run, other], "evaluation/return")
+  np.testing.assert_array_equal(mean, [6.0])  # of 4, 6 and 8
+  assert math.isnan(runs.read_metrics(other)[1]["by_seed"]["evaluation/return"][1])
+
+
 def test_curve_without_points_is_refused(tmp_path):
   a = write(tmp_path / "a", [point(1, 4.0)])
   with pytest.raises(ValueError, match="metric: 'x' has no train step"):

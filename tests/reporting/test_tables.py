@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from logo_jax.reporting import tables
+from logo_jax.reporting import results, tables
 
 ROWS = [
   {"system": "logo", "return": (18.234, 1.2), "wins": 0.981, "steps": 50000},
@@ -45,3 +45,11 @@ def test_unknown_column_is_named():
     ValueError, match="column: 'x' is not allowed; use system, return"
   ):
     tables.text_table(ROWS, ["x"])
+
+
+def test_a_games_table_has_no_column_of_wins():
+  """Where nothing can be won; with wins they stand between return and episodes."""
+  played = {"return_mean": 1.0, "return_ci95": 0.1, "episodes": 8}
+  assert list(results.row("bc", played)) == ["system", "return", "episodes"]
+  played |= {"win_rate": 0.5, "win_rate_ci95": [0.4, 0.6]}
+  assert list(results.row("bc", played))[2] == "win rate"

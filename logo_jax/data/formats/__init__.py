@@ -25,10 +25,12 @@ class _Format(NamedTuple):
 
 _FORMATS = {
   "own": _Format(store.read),
-  "vault": _Format(vault.read, ("time_limit",)),
-  "cfcql": _Format(cfcql.read),
+  "vault": _Format(vault.read, ("time_limit", "action_range", "team_reward")),
+  "cfcql": _Format(cfcql.read, ("time_limit",)),
   "omiga": _Format(omiga.read, ("timeout_bootstrap",)),
-  "omar": _Format(omar.read, ("episode_length", "num_agents")),
+  "omar": _Format(
+    omar.read, ("time_limit", "num_agents", "action_range", "team_reward")
+  ),
 }
 _UNDERSTOOD = (
   "our own folders (card.json), OG-MARL's vaults (<scenario>.vlt/<quality>), CFCQL's "
@@ -55,13 +57,16 @@ def read(path: str | os.PathLike, **options: Any) -> store.StoredDataset:
 
   Args:
     path: a file or a folder. A folder above a dataset will do if there is only one.
-    **options: of the format's reader: `time_limit` of a vault, `timeout_bootstrap` of
-      an OMIGA file, `episode_length` and `num_agents` of an OMAR folder.
+    **options: of the format's reader: `time_limit` of a vault, a CFCQL file or an OMAR
+      folder; `action_range` and `team_reward` of a vault or an OMAR folder;
+      `num_agents` of an OMAR folder; `timeout_bootstrap` of an OMIGA file.
 
   Returns:
     The dataset; memory-mapped if it is our own, in memory otherwise. Its card has the
     statistics and the content hash that `store.write` would give it, `scenario` is the
     environment of ours that plays it or None, and `win_rate` is there only if known.
+    Of others' data `altered` says what reading did to them (`remarks.remarks` puts it
+    in words), and `action_bounds` what [-1, 1] stands for where actions were rescaled.
 
   Raises:
     FileNotFoundError: there is no such file or folder.

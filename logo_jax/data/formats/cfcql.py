@@ -2,9 +2,11 @@
 
 Episodes of at most T steps lie in arrays `[E, T + 1, ...]`, padded at the end: `filled`
 is 1 for what was played, the final observation included, and `terminated` is 1 at the
-step that truly ended the game, never at the time limit.
+step that truly ended the game. In CFCQL's own files it is not at the time limit; in
+others of the same layout it is, which nothing in the file tells.
 """
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -12,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from logo_jax.data import store
-from logo_jax.data.formats import episodes, hdf5
+from logo_jax.data.formats import episodes, hdf5, settle
 
 KEYS = ("state", "obs", "actions", "avail_actions", "reward", "terminated", "filled")
 _QUALITIES = ("medium_replay", "medium", "expert", "mixed")
 
 
-def read(path: str | os.PathLike) -> store.StoredDataset:
+def read(path: str | os.PathLike, time_limit: int | None = None) -> store.StoredDataset:
   """Reads a file; `probs` and whatever else it holds is left alone.
 
   An episode ends at its first `terminated` step, otherwise with its last filled one.
@@ -27,6 +29,9 @@ def read(path: str | os.PathLike) -> store.StoredDataset:
 
   Args:
     path: the file, for example 2s3z_medium_replay.h5.
+    time_limit: takes episodes of just so many steps for cut by the limit, whatever
+      `terminated` says; one whose final observation is not filled gives up its last
+      step for it. None believes the file.
 
   Raises:
     ImportError: h5py is not installed.
@@ -38,9 +43,10 @@ def read(path: str | os.PathLike) -> store.StoredDataset:
     num_episodes, slots = _check(data, path)
     get = {key: _by_step(data[key], path, key) for key in KEYS}
     total = num_episodes * slots
-    layout = _plan(
+    layout, altered = _plan(
       get["filled"](0, total).reshape(num_episodes, slots),
       get["terminated"](0, total).reshape(num_episodes, slots),
+      time_limit,
       path,
     )
     fields = episodes.Fields(
@@ -54,7 +60,8 @@ def read(path: str | os.PathLike) -> store.StoredDataset:
         get["reward"], layout, lambda x: episodes.single(x.reshape(-1))
       ),
     )
-  return episodes.finish(fields, layout, _about(path, slots - 1))
+  about = _about(path, time_limit, time_limit or slots - 1)
+  return episodes.finish(fields, layout, dataclasses.replace(about, altered=altered))
 
 
 def _check(data: dict[str, Any], path: pathlib.Path) -> tuple[int, int]:
@@ -96,8 +103,12 @@ def _by_step(data: Any, path: pathlib.Path, key: str) -> episodes.Fetch:
 
 
 def _plan(
-  filled: np.ndarray, terminated: np.ndarray, path: pathlib.Path
-) -> episodes.Plan:
+  filled: np.ndarray,
+  terminated: np.ndarray,
+  time_limit: int | None,
+  path: pathlib.Path,
+) -> tuple[episodes.Plan, dict[str, int]]:
+  """The rows, and how much reading alters: steps dropped and episodes cut."""
   filled = filled != 0
   count = filled.sum(-1)
   slots = np.arange(filled.shape[1])
@@ -106,19 +117,29 @@ def _plan(
     raise ValueError(f"{path}: filled of episode {odd} has a gap")
   ended = (terminated != 0) & filled
   terminal = ended.any(-1)
-  stop = np.where(terminal, np.minimum(ended.argmax(-1) + 2, count), count)
+  steps = np.where(terminal, ended.argmax(-1) + 1, np.maximum(count - 1, 0))
+  cut = settle.cut_at(steps, terminal, time_limit, str(path))
+  stop = np.where(terminal, np.minimum(steps + 1, count), count)
+  terminal &= ~cut
   first = np.arange(len(filled)) * filled.shape[1]
-  append = terminal & (ended.argmax(-1) + 1 == count)
+  append = terminal & (steps == count)
   beyond = append & (count == filled.shape[1])
   if beyond.any():
     raise ValueError(
       f"{path}: terminated of episode {int(np.argmax(beyond))} is set in the last slot,"
       " which is for a final observation, beyond the time limit"
     )
-  return episodes.plan(first, first + stop, append, terminal, str(path))
+  layout = episodes.plan(first, first + stop, append, terminal, str(path))
+  # A filled slot is a step or an episode's final observation.
+  unused = filled.sum() - len(layout.take) + append.sum()
+  given_up = (cut & (steps == count)).sum()
+  counts = settle.counted(steps_dropped=unused + given_up, episodes_cut=cut.sum())
+  return layout, counts
 
 
-def _about(path: pathlib.Path, max_steps: int) -> episodes.About:
+def _about(
+  path: pathlib.Path, time_limit: int | None, max_steps: int
+) -> episodes.About:
   scenario, quality = path.stem, None
   for suffix in _QUALITIES:
     if path.stem.endswith(f"_{suffix}"):
@@ -130,6 +151,7 @@ def _about(path: pathlib.Path, max_steps: int) -> episodes.About:
     scenario=None,  # StarCraft II itself; SMAX is another game
     spec_name=f"smac/{scenario}",
     max_steps=max_steps,
-    source={"format": "cfcql", "path": path.name},
+    source={"format": "cfcql", "path": path.name}
+    | ({"time_limit": time_limit} if time_limit else {}),
     where=str(path),
   )

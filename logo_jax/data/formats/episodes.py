@@ -5,7 +5,7 @@ which of them make up an episode, `plan` lays the rows out, `gather` fetches a f
 block by block, and `finish` checks the whole and fills the card.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -30,6 +30,11 @@ class Plan(NamedTuple):
     """The rows of the final observations, int64 [E]."""
     return self.episode_start[1:] - 1
 
+  @property
+  def is_step(self) -> np.ndarray:
+    """bool [R]: the rows that are not final."""
+    return ~np.isin(np.arange(len(self.take)), self.final)
+
 
 @dataclasses.dataclass(frozen=True)
 class About:
@@ -42,6 +47,9 @@ class About:
   source: dict[str, Any]  # format, name of the file and the options it was read with
   where: str  # what to call the dataset in an error
   obs_sizes: tuple[int, ...] = ()  # where padding with zeros is known of
+  # What reading did -> how much; see `settle`.
+  altered: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  action_bounds: dict[str, list[float]] | None = None  # see `settle.Settled`
 
 
 class Fields(NamedTuple):
@@ -157,7 +165,10 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
     "scenario": about.scenario,
     "spec": spec.stored() | {"obs_sizes": list(spec.obs_sizes)},
     "source": about.source,
+    "altered": dict(about.altered),
   }
+  if about.action_bounds is not None:
+    card["action_bounds"] = about.action_bounds
   columns = (obs, state, legal, action, reward, discount, plan.episode_start)
   return checked(dict(zip(store.FIELDS, columns, strict=True)), card, about.where)
 
@@ -181,25 +192,15 @@ def checked(
   return store.StoredDataset(rows, arrays["episode_start"], card)
 
 
-def team_reward(reward: np.ndarray) -> np.ndarray:
-  """One reward of the team, float32 `[K]`, from one per agent, `[K, N]`.
-
-  Copies of a shared reward give just that, others their mean.
-  """
-  reward = single(reward.reshape(len(reward), -1))
-  shared = (reward == reward[:, :1]).all(-1)
-  return np.where(shared, reward[:, 0], reward.mean(-1)).astype(np.float32)
+def per_agent(reward: np.ndarray) -> np.ndarray:
+  """One reward per agent, float32 `[K, N]`, whatever singleton axes come with it."""
+  return single(reward.reshape(len(reward), -1))
 
 
 def single(x: np.ndarray) -> np.ndarray:
   """As float32; what is too large for it becomes infinite, which no rule lets pass."""
   with np.errstate(over="ignore"):
     return x.astype(np.float32)
-
-
-def bounded(action: np.ndarray) -> np.ndarray:
-  """Continuous actions in the box [-1, 1], float32; infinities stay what they are."""
-  return np.where(np.isinf(action), action, np.clip(action, -1, 1)).astype(np.float32)
 
 
 def whole(action: np.ndarray, where: str) -> np.ndarray:

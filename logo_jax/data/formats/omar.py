@@ -5,6 +5,7 @@ MuJoCo tasks add states_i and next_states_i, the same for every agent. Transitio
 episode follow each other, and next_* gives the true final observation.
 """
 
+from collections.abc import Callable
 import os
 import pathlib
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from logo_jax import reading
 from logo_jax.data import store
-from logo_jax.data.formats import episodes
+from logo_jax.data.formats import episodes, settle
 
 _LIMIT, _LIMIT_MUJOCO = 25, 1000  # steps per episode; MuJoCo tasks have states
 # Agents that learn; the prey, last in the folder, belongs to the environment.
@@ -24,31 +25,36 @@ _Agent = dict[str, np.ndarray]  # the arrays of one agent, by the names in _FIEL
 
 def read(
   folder: str | os.PathLike,
-  episode_length: int | None = None,
+  time_limit: int | None = None,
   num_agents: int | None = None,
+  action_range: str = "refuse",
+  team_reward: str = "refuse",
 ) -> store.StoredDataset:
-  """Reads a folder, memory-mapped; actions are clipped to [-1, 1].
+  """Reads a folder, memory-mapped.
 
-  An episode ends where `dones` says so, after `episode_length` steps, and wherever the
-  next row begins elsewhere than `next_obs` ended. Only a `dones` before
-  `episode_length` is a true end; all the others bootstrap. Rows at the end in which all
-  is 0 come from a buffer that was never full; they are left out, and the card's source
-  says how many.
+  An episode ends where `dones` says so, after `time_limit` steps, and wherever the next
+  row begins elsewhere than `next_obs` ended. Only a `dones` before `time_limit` is a
+  true end; all the others bootstrap. Rows at the end in which all is 0 come from a
+  buffer that was never full; they are left out, and the card says how many.
 
   Args:
     folder: the folder, for example HalfCheetah-v2/medium/seed_0_data.
-    episode_length: time limit in steps; 25 without states, 1000 with them.
+    time_limit: in steps; 25 without states, 1000 with them.
     num_agents: how many agents to take, from the first; all but the prey if a folder on
       the path, the nearest, begins with simple_tag or simple_world, otherwise all.
+    action_range: what to do to actions beyond [-1, 1]; see `settle.Options`.
+    team_reward: what to do to rewards that differ between agents.
 
   Raises:
     ValueError: a file is missing, damaged, of another shape, or breaks a rule of ours.
   """
   folder = pathlib.Path(folder)
-  if episode_length is not None and episode_length < 1:
-    raise ValueError(f"{folder}: episode_length {episode_length} must be at least 1")
+  if time_limit is not None and time_limit < 1:
+    raise ValueError(f"{folder}: time_limit {time_limit} must be at least 1")
+  options = settle.Options(action_range, team_reward)
+  options.check(str(folder))
   agents, states = _open(folder, num_agents)
-  limit = episode_length or (_LIMIT_MUJOCO if states else _LIMIT)
+  limit = time_limit or (_LIMIT_MUJOCO if states else _LIMIT)
   total, agents = len(agents[0]["obs"]), _without_zero_tail(agents, folder)
   layout = _plan(agents, limit, str(folder))
   last = layout.take[layout.final]  # the step that led to each final observation
@@ -62,17 +68,29 @@ def read(
   if states:
     state = episodes.gather(lambda lo, hi: _float(states[0][lo:hi]), layout)
     state[layout.final] = _float(states[1][last])
-  fields = episodes.Fields(
-    obs=obs,
-    state=state,
-    legal=None,
-    action=episodes.gather(get("acs"), layout, episodes.bounded),
-    reward=episodes.gather(get("rews"), layout, episodes.team_reward),
-  )
+  settled = _settled(get, layout, options, str(folder))
+  action, reward = settled
+  fields = episodes.Fields(obs, state, None, action.array, reward.array)
   sizes = tuple(agent["obs"].shape[1] for agent in agents)
   sizes = sizes if len(set(sizes)) > 1 else ()
-  about = _about(folder, limit, sizes, total - len(agents[0]["obs"]))
+  about = _about(folder, limit, sizes, total - len(agents[0]["obs"]), settled)
   return episodes.finish(fields, layout, about)
+
+
+def _settled(
+  get: Callable[[str], episodes.Fetch],
+  layout: episodes.Plan,
+  options: settle.Options,
+  where: str,
+) -> tuple[settle.Settled, settle.Settled]:
+  """Actions and the team's rewards, as our conventions want them."""
+  action = episodes.gather(get("acs"), layout)
+  reward = episodes.gather(get("rews"), layout, episodes.per_agent)
+  steps = layout.is_step
+  return (
+    settle.actions(action, steps, options.action_range, where),
+    settle.rewards(reward, steps, options.team_reward, where),
+  )
 
 
 def _open(
@@ -187,7 +205,11 @@ def _environment(folder: pathlib.Path) -> tuple[str, ...]:
 
 
 def _about(
-  folder: pathlib.Path, limit: int, obs_sizes: tuple[int, ...], left_out: int
+  folder: pathlib.Path,
+  limit: int,
+  obs_sizes: tuple[int, ...],
+  left_out: int,
+  settled: tuple[settle.Settled, settle.Settled],
 ) -> episodes.About:
   parts = _environment(folder) or (folder.absolute().name,)
   return episodes.About(
@@ -195,8 +217,11 @@ def _about(
     scenario=None,
     spec_name=f"omar/{parts[0]}",
     max_steps=limit,
-    source={"format": "omar", "path": "/".join(parts), "episode_length": limit}
-    | ({"zero_rows_left_out": left_out} if left_out else {}),
+    source={"format": "omar", "path": "/".join(parts), "time_limit": limit},
     where=str(folder),
     obs_sizes=obs_sizes,
+    altered=settled[0].altered
+    | settled[1].altered
+    | settle.counted(steps_dropped=left_out),
+    action_bounds=settled[0].bounds,
   )

@@ -10,6 +10,7 @@ Agent i drives the i-th slice of the actuators in MuJoCo's own order, not the jo
 that its name says; our "-full" environments do likewise.
 """
 
+import dataclasses
 import os
 import pathlib
 import re
@@ -17,7 +18,7 @@ import re
 import numpy as np
 
 from logo_jax.data import store
-from logo_jax.data.formats import episodes, hdf5
+from logo_jax.data.formats import episodes, hdf5, settle
 
 KEYS = ("o", "a", "r", "d")
 TIME_LIMIT = 1000
@@ -68,12 +69,17 @@ def read(
     get = {key: hdf5.fetcher(data[key], path, key) for key in KEYS}
     layout = _plan(get["d"](0, rows).reshape(-1) != 0, timeout_bootstrap, str(path))
     obs = episodes.gather(_recovered(get["o"], n, path), layout)
+    # The simulators clip what is beyond, and so do we.
+    action = settle.actions(
+      episodes.gather(get["a"], layout), layout.is_step, "clip", str(path)
+    )
     about = _about(path, (n, obs_dim, data["a"].shape[2]), timeout_bootstrap)
+    about = dataclasses.replace(about, altered=action.altered)
     fields = episodes.Fields(
       obs=obs,
       state=obs[:, 0, :-n].copy(),  # the same for every agent
       legal=None,
-      action=episodes.gather(get["a"], layout, episodes.bounded),
+      action=action.array,
       reward=episodes.gather(
         get["r"], layout, lambda x: episodes.single(x.reshape(-1))
       ),

@@ -15,6 +15,7 @@ under "logo_jax" in metadata.json, where only we look: the round trip is exact.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -25,7 +26,7 @@ import numpy as np
 
 from logo_jax import files, reading
 from logo_jax.data import store
-from logo_jax.data.formats import episodes, tensors, vault_fields
+from logo_jax.data.formats import episodes, settle, tensors, vault_fields
 
 _MARK = "logo_jax"
 _FINAL = ("obs", "state", "legal")  # kept of final rows; the rest is 0 there, or 1
@@ -33,7 +34,10 @@ _BLOCK = 65_536  # steps written at once
 
 
 def read(
-  folder: str | os.PathLike, time_limit: int | None = None
+  folder: str | os.PathLike,
+  time_limit: int | None = None,
+  action_range: str = "refuse",
+  team_reward: str = "refuse",
 ) -> store.StoredDataset:
   """Reads one quality of a vault.
 
@@ -43,6 +47,8 @@ def read(
       vault says. Some vaults, those of SMAC among them, store time limits as terminals;
       a game that truly ended in its very last step is then cut as well. None believes
       the vault. A vault of ours tells limits apart, so there it is refused.
+    action_range: what to do to actions beyond [-1, 1]; see `settle.Options`.
+    team_reward: what to do to rewards that differ between agents.
 
   Returns:
     The dataset; the one that `write` was given if the vault is ours.
@@ -51,6 +57,8 @@ def read(
     ImportError: tensorstore is not installed.
     ValueError: the vault is damaged, of another layout, or breaks a rule of ours.
   """
+  options = settle.Options(action_range, team_reward)
+  options.check(str(folder))
   vault = tensors.open_vault(pathlib.Path(folder))
   ended, terminal = tensors.flags(vault)
   last = np.flatnonzero(ended.reshape(-1))
@@ -63,17 +71,15 @@ def read(
         "from true ends; leave the option out"
       )
     return _read_own(vault, first, last, terminal)
-  if time_limit is not None:
-    if lengths.max() > time_limit:
-      raise ValueError(
-        f"{folder}: time_limit {time_limit}, but an episode has {lengths.max()} steps"
-      )
-    terminal = terminal & (lengths != time_limit)
+  cut = settle.cut_at(lengths, terminal, time_limit, str(folder))
+  terminal &= ~cut
   layout = episodes.plan(first, last + 1, terminal, terminal, str(folder))
-  fields, sizes = vault_fields.gathered(vault, layout)
-  limit = int(time_limit or lengths.max())
-  about = _about(vault.folder, time_limit, limit, sizes)
-  return episodes.finish(fields, layout, about)
+  found = vault_fields.gathered(vault, layout, options)
+  dropped = lengths.sum() - layout.is_step.sum()
+  counts = settle.counted(steps_dropped=dropped, episodes_cut=cut.sum())
+  about = _about(vault.folder, time_limit, int(time_limit or lengths.max()), found)
+  about = dataclasses.replace(about, altered=found.altered | counts)
+  return episodes.finish(found.fields, layout, about)
 
 
 def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Path:
@@ -130,7 +136,7 @@ def _about(
   folder: pathlib.Path,
   time_limit: int | None,
   max_steps: int,
-  obs_sizes: tuple[int, ...],
+  found: vault_fields.Gathered,
 ) -> episodes.About:
   quality, parent = folder.absolute().name, folder.absolute().parent
   scenario = parent.name.removesuffix(".vlt")
@@ -145,7 +151,8 @@ def _about(
       "time_limit": time_limit,
     },
     where=str(folder),
-    obs_sizes=obs_sizes,
+    obs_sizes=found.obs_sizes,
+    action_bounds=found.action_bounds,
   )
 
 
@@ -188,7 +195,7 @@ def _read_own(
       )
     wanted[layout.final] = final
   stored = episodes.checked(arrays, card, where)
-  if stored.card != card:
+  if not store.is_said(card, stored.card):
     raise ValueError(f"{where} is corrupt: its data are not those that its card tells")
   return stored
 

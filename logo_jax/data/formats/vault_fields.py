@@ -3,27 +3,44 @@
 Discrete actions may be floats; padding is -inf; states may come once per agent.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from logo_jax.data.formats import episodes, tensors
+from logo_jax.data.formats import episodes, settle, tensors
+
+
+class Gathered(NamedTuple):
+  """What `gathered` finds."""
+
+  fields: episodes.Fields
+  obs_sizes: tuple[int, ...]  # of the agents' observations, where those differ
+  altered: dict[str, float]  # see `settle.Settled`
+  action_bounds: dict[str, list[float]] | None
 
 
 def gathered(
-  vault: tensors.Vault, layout: episodes.Plan
-) -> tuple[episodes.Fields, tuple[int, ...]]:
+  vault: tensors.Vault, layout: episodes.Plan, options: settle.Options
+) -> Gathered:
   """All fields, singleton axes and all that singular tasks do taken care of.
 
-  Returns:
-    The fields, and the sizes of the agents' observations where those differ.
-
   Raises:
-    ValueError: the vault is damaged, or a field is none that we understand.
+    ValueError: the vault is damaged, a field is none that we understand, or does not
+      fit and is not to be altered.
   """
-  return _unpadded(_fields(vault, layout), str(vault.folder))
+  where, bounds = str(vault.folder), None
+  fields = _fields(vault, layout)
+  reward = settle.rewards(fields.reward, layout.is_step, options.team_reward, where)
+  fields, altered = fields._replace(reward=reward.array), reward.altered
+  if fields.action.ndim == 3:
+    action = settle.actions(fields.action, layout.is_step, options.action_range, where)
+    fields, bounds = fields._replace(action=action.array), action.bounds
+    altered |= action.altered
+  return Gathered(*_unpadded(fields, where), altered, bounds)
 
 
 def _fields(vault: tensors.Vault, layout: episodes.Plan) -> episodes.Fields:
-  """The fields, still padded."""
+  """The fields, still padded; of rewards one for each agent."""
   n = vault.arrays["observations"].shape[2]
 
   def get(name: str, convert) -> np.ndarray:
@@ -41,7 +58,7 @@ def _fields(vault: tensors.Vault, layout: episodes.Plan) -> episodes.Fields:
       legal = np.ones((*action.shape, int(action.max()) + 1), bool)
   else:
     action, legal = episodes.flat(action, 3), None  # continuous tasks have a dummy
-    action = episodes.bounded(np.where(np.isneginf(action), 0, action))
+    action = episodes.single(np.where(np.isneginf(action), 0, action))
   state = None
   if "infos.state" in vault.arrays:
     state = _one_state(get("infos.state", episodes.single), n)
@@ -50,7 +67,7 @@ def _fields(vault: tensors.Vault, layout: episodes.Plan) -> episodes.Fields:
     state=state,
     legal=legal,
     action=action,
-    reward=get("rewards", episodes.team_reward),
+    reward=get("rewards", episodes.per_agent),
   )
 
 

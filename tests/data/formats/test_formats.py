@@ -154,10 +154,11 @@ def test_other_hdf5_files(tmp_path):
 
 
 def test_options(tmp_path):
-  stored = formats.read(_omar(tmp_path / "x"), episode_length=2)
+  stored = formats.read(_omar(tmp_path / "x"), time_limit=2)
   assert stored.card["length_max"] == 2
-  with pytest.raises(ValueError, match="format omar, which has no option time_limit; "):
-    formats.read(tmp_path / "x", time_limit=3)
+  message = "format omar, which has no option timeout_bootstrap; it has time_limit,"
+  with pytest.raises(ValueError, match=message):
+    formats.read(tmp_path / "x", timeout_bootstrap=False)
   with pytest.raises(ValueError, match="format own, .* it has none"):
     formats.read(_own(tmp_path / "own"), time_limit=3)
   with pytest.raises(ValueError, match="time_limit 9, but the vault is ours"):

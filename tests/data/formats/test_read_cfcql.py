@@ -76,6 +76,26 @@ def test_the_card_is_as_if_our_own(tmp_path):
   ]
 
 
+def test_ends_at_the_time_limit_can_be_taken_for_cuts(tmp_path):
+  """Of the episodes of 6 steps one is called ended; `terminated` is all it takes."""
+  arrays = _arrays()
+  path = _write(tmp_path / "x.h5", arrays)
+  stored = cfcql.read(path, time_limit=_T)
+  ends = stored.episode_start[1:] - 2
+  np.testing.assert_array_equal(stored.rows.discount[ends], [0, 1, 0, 1])
+  np.testing.assert_array_equal(np.diff(stored.episode_start) - 1, _LENGTHS)
+  assert stored.card["altered"] == {"episodes_cut": 1}
+  assert stored.card["source"]["time_limit"] == _T
+  with pytest.raises(ValueError, match="time_limit 5, but an episode has 6 steps"):
+    cfcql.read(path, time_limit=5)
+  # Without a final observation the last step has to do.
+  arrays["filled"][3, -1] = 0
+  stored = cfcql.read(_write(tmp_path / "y.h5", arrays), time_limit=_T)
+  np.testing.assert_array_equal(np.diff(stored.episode_start) - 1, [3, 6, 2, 5])
+  np.testing.assert_array_equal(stored.rows.obs[-1], arrays["obs"][3, _T - 1])
+  assert stored.card["altered"] == {"steps_dropped": 1, "episodes_cut": 1}
+
+
 def test_other_types_and_a_missing_trailing_axis(tmp_path):
   arrays = _arrays()
   expected = cfcql.read(_write(tmp_path / "a_expert.h5", arrays))

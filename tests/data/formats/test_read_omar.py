@@ -17,7 +17,7 @@ def _particles(folder, num_episodes=3, length=25, sizes=(4, 4, 3)):
     walk = rng.normal(size=(num_episodes, length + 1, size))
     arrays[f"obs_{i}"] = walk[:, :-1].reshape(total, size)
     arrays[f"next_obs_{i}"] = walk[:, 1:].reshape(total, size)
-    arrays[f"acs_{i}"] = rng.normal(scale=1.5, size=(total, 2))
+    arrays[f"acs_{i}"] = rng.uniform(-1, 1, (total, 2))
     arrays[f"rews_{i}"] = arrays["rews"]
     arrays[f"dones_{i}"] = np.zeros(total)
   _save(folder, arrays)
@@ -48,7 +48,7 @@ def test_particle_games_are_cut_every_25_steps(tmp_path):
         expected = arrays[f"{key}_{i}"][steps].astype(np.float32)
         np.testing.assert_array_equal(got[:, :size], expected)
       assert not obs[:, size:].any()
-      action = np.clip(arrays[f"acs_{i}"][steps], -1, 1).astype(np.float32)
+      action = arrays[f"acs_{i}"][steps].astype(np.float32)
       np.testing.assert_array_equal(stored.rows.action[rows, i], action)
     reward = arrays["rews"][steps].astype(np.float32)
     np.testing.assert_array_equal(stored.rows.reward[rows], reward)
@@ -98,12 +98,12 @@ def test_a_buffer_that_was_never_full(tmp_path, monkeypatch, block):
   monkeypatch.setattr(omar, "_BLOCK", block)
   arrays = _particles(tmp_path / "x")
   expected = omar.read(tmp_path / "x").card
-  assert "zero_rows_left_out" not in expected["source"]
+  assert expected["altered"] == {}
   zeros = {k: np.concatenate([x, 0 * x[:60]]) for k, x in arrays.items()}
   _save(tmp_path / "y", zeros)
   card = omar.read(tmp_path / "y").card
   assert card["content_hash"] == expected["content_hash"]
-  assert card["source"]["zero_rows_left_out"] == 60
+  assert card["altered"] == {"steps_dropped": 60}
   _save(tmp_path / "z", {k: 0 * x for k, x in arrays.items()})
   with pytest.raises(ValueError, match="z: obs, next_obs and acs are 0 in every row"):
     omar.read(tmp_path / "z")
@@ -114,11 +114,11 @@ def test_episodes_also_end_where_rows_do_not_join(tmp_path):
   stored = omar.read(tmp_path / "x")
   np.testing.assert_array_equal(stored.episode_start, [0, 11, 22, 33, 44])
   np.testing.assert_array_equal(stored.rows.discount, 1)
-  stored = omar.read(tmp_path / "x", episode_length=4)
+  stored = omar.read(tmp_path / "x", time_limit=4)
   np.testing.assert_array_equal(np.diff(stored.episode_start), [5, 5, 3] * 4)
   assert stored.card["num_transitions"] == 40
-  with pytest.raises(ValueError, match="episode_length 0 must be at least 1"):
-    omar.read(tmp_path / "x", episode_length=0)
+  with pytest.raises(ValueError, match="time_limit 0 must be at least 1"):
+    omar.read(tmp_path / "x", time_limit=0)
 
 
 def _cheetah(done_at=(1000, 700)):
@@ -133,7 +133,7 @@ def _cheetah(done_at=(1000, 700)):
     obs = arrays["states_0"][:, i : i + 2]
     arrays |= {f"obs_{i}": obs, f"next_obs_{i}": arrays["next_states_0"][:, i : i + 2]}
     arrays |= {f"acs_{i}": np.zeros((total, 3)), f"dones_{i}": done[:, None]}
-    arrays[f"rews_{i}"] = np.full((total, 1), 2.0 + i)
+    arrays[f"rews_{i}"] = np.full((total, 1), 2.0)
   return arrays
 
 
@@ -146,8 +146,29 @@ def test_cheetah_has_states_and_a_limit_of_1000(tmp_path):
   assert stored.rows.discount[1001 + 699] == 0
   np.testing.assert_array_equal(stored.rows.state[[1000, 1701]], 7.0)
   np.testing.assert_array_equal(stored.rows.obs[[1000, 1701]], 7.0)
-  assert stored.rows.reward[0] == 2.5  # the mean of 2 and 3
+  assert stored.rows.reward[0] == 2
   assert stored.spec.max_steps == 1000 and stored.spec.action_dim == 3
+
+
+def test_what_does_not_fit_is_refused_unless_asked_for(tmp_path):
+  arrays = _particles(tmp_path / "x")
+  wide, other = arrays | {}, arrays | {}
+  wide["acs_1"] = 3 * arrays["acs_1"]
+  other["rews_2"] = arrays["rews_2"] + 3
+  _save(tmp_path / "wide", wide)
+  _save(tmp_path / "other", other)
+  message = r"actions lie within -2\.\d+ and 2\.\d+, .* of agents 1; set action_range"
+  with pytest.raises(ValueError, match=message):
+    omar.read(tmp_path / "wide")
+  stored = omar.read(tmp_path / "wide", action_range="clip")
+  assert set(stored.card["altered"]) == {"actions_clipped"}
+  with pytest.raises(
+    ValueError, match="rewards of agents 2 differ from agent 0's in 1"
+  ):
+    omar.read(tmp_path / "other")
+  stored = omar.read(tmp_path / "other", team_reward="mean")
+  np.testing.assert_allclose(stored.rows.reward[:25], arrays["rews"][:25] + 1, 1e-5)
+  assert stored.card["altered"] == {"rewards_averaged": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +183,11 @@ def test_cheetah_has_states_and_a_limit_of_1000(tmp_path):
       r"rews_0.npy has shape \[75, 1, 1\], must be",
     ),
     ("rews_0", lambda x: x * np.nan, "reward has NaN or infinity, row 0"),
-    ("acs_1", lambda x: np.where(x > 1, np.inf, x), "action has NaN or infinity, row"),
+    (
+      "acs_1",
+      lambda x: np.where(x > 0.5, np.inf, x),
+      "action has NaN or infinity, row",
+    ),
     ("acs_1", lambda x: np.where(x < 0, -np.inf, x), "action has NaN or infinity, row"),
     ("next_obs_0", lambda x: x[0, 0], "next_obs_0.npy holds a single value"),
     ("dones_0", lambda x: x.astype(object), "dones_0.npy is cut short or not a .npy"),

@@ -10,6 +10,7 @@ import pytest
 
 from logo_jax.data import store
 from logo_jax.data.formats import tensors, vault
+from logo_jax.ops import actions as codes
 
 _N, _O, _S, _A = 2, 3, 4, 5
 _LENGTHS = (4, 3, 6, 2)  # of episodes
@@ -139,6 +140,7 @@ def test_a_terminal_at_the_time_limit_can_be_taken_for_a_cut(folder):
   np.testing.assert_array_equal(np.diff(stored.episode_start), [5, 3, 6, 3])
   np.testing.assert_array_equal(np.flatnonzero(stored.rows.discount == 0), [3, 15])
   assert stored.spec.max_steps == 6 and stored.card["source"]["time_limit"] == 6
+  assert stored.card["altered"] == {"steps_dropped": 2, "episodes_cut": 1}
   with pytest.raises(ValueError, match="time_limit 5, but an episode has 6 steps"):
     vault.read(folder, time_limit=5)
 
@@ -169,19 +171,45 @@ def _continuous() -> dict:
   experience = _experience()
   rng = np.random.default_rng(1)
   total = sum(_LENGTHS)
-  experience["actions"] = rng.normal(size=(1, total, _N, 2)).astype(np.float32)
+  shape = (1, total, _N, 2)
+  experience["actions"] = rng.uniform(-1, 1, shape).astype(np.float32)
   experience["infos"]["legals"] = np.zeros((1, total, _N, 1), np.float32)  # a dummy
   return experience
 
 
-def test_continuous_actions_are_clipped_and_all_legal(tmp_path):
+def test_continuous_actions_are_all_legal(tmp_path):
   experience = _continuous()
   stored = vault.read(_write(tmp_path, experience))
   actions = experience["actions"][0]
-  assert np.abs(actions[:4]).max() > 1
-  np.testing.assert_array_equal(stored.rows.action[:4], actions[:4].clip(-1, 1))
+  np.testing.assert_array_equal(stored.rows.action[:4], actions[:4])
   assert stored.rows.legal.shape == (18, _N, 2) and stored.rows.legal.all()
   assert stored.spec.action_kind == "continuous"
+  # The second episode was cut and gives its last step up.
+  assert stored.card["altered"] == {"steps_dropped": 1}
+
+
+def test_actions_beyond_the_box_are_refused_clipped_or_rescaled(tmp_path):
+  experience = _continuous()
+  experience["actions"][0, :, 1, 1] *= 4
+  experience["actions"][0, :2, 1, 1] = [-4, 3]
+  folder, actions = _write(tmp_path, experience), experience["actions"][0]
+  message = r"actions lie within -4 and 3\S*, must be .*, of agents 1; set action_range"
+  with pytest.raises(ValueError, match=message):
+    vault.read(folder)
+  stored = vault.read(folder, action_range="clip")
+  np.testing.assert_array_equal(stored.rows.action[:4], actions[:4].clip(-1, 1))
+  share = stored.card["altered"]["actions_clipped"]
+  assert 0.1 < share < 0.25 and "action_bounds" not in stored.card
+  stored = vault.read(folder, action_range="rescale")
+  bounds = stored.card["action_bounds"]
+  assert (bounds["low"][1], bounds["high"][0]) == (-4, 1)
+  np.testing.assert_array_equal(stored.rows.action[:4, :, 0], actions[:4, :, 0])
+  back = codes.unscale(stored.rows.action, bounds["low"], bounds["high"])
+  np.testing.assert_allclose(back[:4], actions[:4], atol=1e-6)
+  assert stored.rows.action[0, 1, 1] == -1
+  assert stored.card["altered"]["actions_rescaled"] == share
+  with pytest.raises(ValueError, match="action_range 'wrap' must be one of refuse, cl"):
+    vault.read(folder, action_range="wrap")
 
 
 def test_padding_with_infinity(tmp_path):
@@ -208,10 +236,27 @@ def test_agents_that_end_one_by_one(tmp_path):
   np.testing.assert_array_equal(stored.rows.discount[5:8], 1)
 
 
-def test_rewards_that_differ_are_averaged(tmp_path):
+def test_rewards_that_differ_are_refused_averaged_or_summed(tmp_path):
   experience = _experience()
-  experience["rewards"][0, 0] = [1, 4]
-  assert vault.read(_write(tmp_path, experience)).rows.reward[0] == 2.5
+  experience["rewards"][0, 0] = [10, -10]
+  folder = _write(tmp_path, experience)
+  message = (
+    "rewards of agents 1 differ from agent 0's in 7.1% of the steps, in row 0 10"
+  )
+  with pytest.raises(ValueError, match=message):
+    vault.read(folder)
+  shared = experience["rewards"][0, 1, 0]
+  for how, first, second in (("mean", 0, shared), ("sum", 0, 2 * shared)):
+    stored = vault.read(folder, team_reward=how)
+    np.testing.assert_allclose(stored.rows.reward[:2], [first, second], rtol=1e-6)
+  assert stored.card["altered"] == {"rewards_summed": 1 / 14, "steps_dropped": 1}
+
+
+def test_copies_that_differ_by_rounding_are_shared(tmp_path):
+  experience = _experience()
+  experience["rewards"][..., 1] *= 1 + 1e-7
+  card = vault.read(_write(tmp_path, experience)).card
+  assert card["altered"] == {"steps_dropped": 1}
 
 
 @pytest.mark.parametrize(
