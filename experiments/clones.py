@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, config, experiment, files, presets, reading
+from logo_jax import cli, config, experiment, files, playback, presets, reading
 from logo_jax.behaviours import library
 from logo_jax.data import collect, names
 from logo_jax.logging import say
@@ -61,7 +61,7 @@ def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
   outcome = experiment.run(settings, folder)
   if outcome is None:
     return None
-  sampled = experiment.evaluate(folder, outcome["episodes"], greedy=False)
+  sampled = playback.evaluate(folder, outcome["episodes"], greedy=False)
   card = experiment.load_dataset(settings).card
   kept = ("num_transitions", "num_episodes", "return_mean", "return_std", "win_rate")
   played = {

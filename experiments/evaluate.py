@@ -5,7 +5,7 @@ Example: python experiments/evaluate.py --run_dir=runs/a --episodes=512
 
 from absl import flags
 
-from logo_jax import cli, experiment
+from logo_jax import cli, playback
 from logo_jax.reporting import results, tables
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
@@ -24,7 +24,7 @@ _DATA_DIR = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
   del argv
-  result = experiment.evaluate(
+  result = playback.evaluate(
     _RUN_DIR.value, _EPISODES.value, _BEST.value, _DATA_DIR.value, _GREEDY.value
   )
   print(f"update {result.pop('step')}, {result['episodes']} episodes")

@@ -8,9 +8,8 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from logo_jax import checkpoint_files
+from logo_jax import checkpoint_files, state_layout
 from logo_jax.checkpoint_files import METRIC, Damaged
 from logo_jax.logging import say
 
@@ -80,9 +79,10 @@ class Checkpointer:
         f"step: {step} is not allowed; {self._folder} holds step {latest} already"
       )
     score = None if metric is None else float(metric)
-    state = jax.tree.map(_as_jax, state)
+    state = jax.tree.map(state_layout.as_jax, state)
     args = ocp.args.Composite(
-      state=ocp.args.StandardSave(state), layout=ocp.args.JsonSave(_layout(state))
+      state=ocp.args.StandardSave(state),
+      layout=ocp.args.JsonSave(state_layout.layout(state)),
     )
     metrics = {METRIC: score} if score is not None and math.isfinite(score) else None
     self.wait()  # so that an error is that of the step it names
@@ -145,12 +145,12 @@ class Checkpointer:
         for path, leaf in layout.items()
         if path.startswith(prefix)
       }
-    _check_layout(layout, _layout(target), str(folder))
+    state_layout.check_layout(layout, state_layout.layout(target), str(folder))
     checkpoint_files.quieten()
-    wanted = jax.tree.map(_abstract, target)
+    wanted = jax.tree.map(state_layout.abstract, target)
     if not part:
       with ocp.StandardCheckpointer() as loader:
-        return _owned(loader.restore(folder / "state", wanted))
+        return state_layout.owned(loader.restore(folder / "state", wanted))
     for name in reversed(part):
       wanted = {name: wanted}
     args = ocp.args.PyTreeRestore(
@@ -162,10 +162,10 @@ class Checkpointer:
       state = loader.restore(folder / "state", args=args)
     for name in part:
       state = state[name]
-    return _owned(state)
+    return state_layout.owned(state)
 
   def restore_sound(
-    self, target: Any, step: int | None = None
+    self, target: Any, step: int | None = None, part: tuple[str, ...] = ()
   ) -> tuple[Any, int | None]:
     """Restores the last checkpoint that is not damaged, saying which ones are.
 
@@ -174,6 +174,7 @@ class Checkpointer:
     Args:
       target: see `restore`.
       step: the last that will do; None is the last stored.
+      part: see `restore`.
 
     Returns:
       The state and its step; `target` and None if nothing is stored.
@@ -188,7 +189,7 @@ class Checkpointer:
     damaged, why = [], ""
     for found in reversed(steps):
       try:
-        state = self.restore(target, found)
+        state = self.restore(target, found, part)
       except Damaged as error:
         why = why or str(error)
         damaged.append(found)
@@ -261,54 +262,3 @@ def _make_manager(path: pathlib.Path, keep: int) -> Any:
     cleanup_tmp_directories=True,  # left by a process killed while saving
   )
   return ocp.CheckpointManager(path, options=options)
-
-
-def _as_jax(leaf: Any) -> jax.Array:
-  return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf)
-
-
-def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
-  """Shape, dtype and sharding of a leaf; the default device where it has none."""
-  shape, dtype = jnp.shape(leaf), _dtype(leaf)
-  sharding = getattr(leaf, "sharding", None)
-  if sharding is None:
-    sharding = jnp.zeros(()).sharding
-  return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
-
-
-def _dtype(leaf: Any) -> Any:
-  if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
-    return leaf.dtype
-  return jnp.result_type(leaf)  # as JAX would store it: int32 for a numpy int64
-
-
-def _layout(tree: Any) -> dict[str, str]:
-  """Path to dtype and shape of each leaf, for example `key` to `key<fry>[4]`."""
-  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-  return {
-    jax.tree_util.keystr(path, simple=True, separator="/") or "(root)": (
-      f"{_dtype(leaf)}[{','.join(map(str, jnp.shape(leaf)))}]"
-    )
-    for path, leaf in leaves
-  }
-
-
-def _check_layout(stored: dict[str, str], wanted: dict[str, str], where: str) -> None:
-  for path in wanted | stored:
-    have, want = stored.get(path, "nothing"), wanted.get(path, "nothing")
-    if have != want:
-      raise ValueError(f"{path}: checkpoint {where} holds {have}, expected {want}")
-
-
-def _owned(state: Any) -> Any:
-  """Copies each array on its device, one after the other.
-
-  The loader's arrays may share the host memory that it read into; an array in such
-  memory must not be donated.
-  """
-  leaves, structure = jax.tree.flatten(state)
-  del state
-  for i, leaf in enumerate(leaves):
-    leaves[i] = leaf.copy()
-    del leaf
-  return jax.tree.unflatten(structure, leaves)

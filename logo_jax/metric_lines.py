@@ -1,4 +1,4 @@
-"""The lines of a run's metrics.jsonl: phase, step, time, metrics; `by_seed` if several."""
+"""The lines of a run's metrics.jsonl: phase, step, time, the metrics, and by seed."""
 
 from collections.abc import Iterator
 import math

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from logo_jax import experiment, presets
+from logo_jax import experiment, playback, presets
 from logo_jax.data import collect, formats
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
@@ -47,7 +47,7 @@ _READ: dict[str, Callable[[pathlib.Path], object]] = {
   "h5": lambda root: formats.read(root / "file.h5"),
   "run": _read_run,
   "train": lambda root: experiment.check(presets.get("bc"), root / "run"),
-  "evaluate": lambda root: experiment.evaluate(root / "run", 8),
+  "evaluate": lambda root: playback.evaluate(root / "run", 8),
   "collect": _collect,
 }
 

@@ -1,6 +1,6 @@
 """A whole run on a robot: collected, trained on, and played on real MuJoCo."""
 
-from logo_jax import cli, experiment
+from logo_jax import cli, experiment, playback
 from logo_jax.data import collect
 from logo_jax.reporting import runs
 
@@ -34,5 +34,5 @@ def test_cloning_a_hopper(tmp_path):
   assert len(logged["by_seed"]["evaluation/return"]) == 2
   for names in (results, logged):  # nothing can be won
     assert not [name for name in names if "win_rate" in name]
-  again = experiment.evaluate(tmp_path / "run", 3)
+  again = playback.evaluate(tmp_path / "run", 3)
   assert again["return_by_seed"] == results["return_by_seed"]

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment
+from logo_jax import cli, experiment, playback
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.data import carried, collect, dataset, source
 from logo_jax.reporting import runs
@@ -83,7 +83,7 @@ def _call(command, **kwargs):
 def _arrays(run_dir, data_dir):
   """Every array of the last checkpoint, as it lies on disk."""
   config = cli.experiment_config(_values(data_dir))
-  state = experiment.restore(config, run_dir)[1]
+  state = playback.restore(config, run_dir)[1]
   return jax.tree.map(np.asarray, state._replace(key=jax.random.key_data(state.key)))
 
 
@@ -151,17 +151,17 @@ def test_playing_needs_no_data(finished, data_dir, tmp_path, monkeypatch):
   expected = runs.read_results(run_dir)["return_by_seed"]
   with monkeypatch.context() as patch:
     patch.setattr(experiment, "load_dataset", None)
-    assert experiment.evaluate(run_dir, 8)["return_by_seed"] == expected
+    assert playback.evaluate(run_dir, 8)["return_by_seed"] == expected
   # A run of a former version has kept nothing, and needs them.
   old = tmp_path / "old"
   shutil.copytree(run_dir, old)
   (old / "dataset.json").unlink()
   with pytest.raises(FileNotFoundError, match="there is no dataset folder .*nowhere"):
-    experiment.evaluate(old, 8, data_dir=tmp_path / "nowhere")
-  assert experiment.evaluate(old, 8, data_dir=data_dir)["return_by_seed"] == expected
+    playback.evaluate(old, 8, data_dir=tmp_path / "nowhere")
+  assert playback.evaluate(old, 8, data_dir=data_dir)["return_by_seed"] == expected
   (old / "dataset.json").write_text('{"card": {}}')
   with pytest.raises(ValueError, match="dataset.json is damaged: 'statistics'"):
-    experiment.evaluate(old, 8)
+    playback.evaluate(old, 8)
 
 
 def test_what_a_run_keeps_of_its_data(finished, data_dir):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment
+from logo_jax import cli, experiment, playback
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
 
@@ -69,7 +69,7 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   for key in ("dataset_return", "updates", "updates_per_second"):
     assert again[key] == results[key]
   with pytest.raises(ValueError, match="cannot be played: no environment here"):
-    experiment.evaluate(tmp_path / "run", 8)
+    playback.evaluate(tmp_path / "run", 8)
   (tmp_path / "run/results.json").write_text("[]")
   (tmp_path / "run/checkpoints/train").rename(tmp_path / "gone")
   with pytest.raises(ValueError, match="results.json must hold a JSON object"):

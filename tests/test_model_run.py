@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment
+from logo_jax import cli, experiment, playback
 from logo_jax.data import collect
 
 pytestmark = pytest.mark.slow
@@ -66,8 +66,8 @@ def test_equals_a_run_that_fits_its_own(folder):
   config = _config(folder, model_run=str(folder / "first"))
   results = experiment.run(config, folder / "second")
   assert results is not None and "fit_model" not in results["seconds"]
-  _, first = experiment.restore(_config(folder), folder / "first")
-  _, second = experiment.restore(config, folder / "second")
+  _, first = playback.restore(_config(folder), folder / "first")
+  _, second = playback.restore(config, folder / "second")
   for x, y in zip(
     jax.tree.leaves((first.model, first.learner)),
     jax.tree.leaves((second.model, second.learner)),

@@ -116,7 +116,9 @@ class Evaluator:
     learner: Learner,
     mesh: Mesh,
     config: ExperimentConfig,
+    greedy: bool = True,
   ):
+    self._greedy = greedy  # the likeliest actions, or else sampled ones
     self.has_wins = base.has_wins(env.spec.name)
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
@@ -127,7 +129,8 @@ class Evaluator:
     def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
       params, seed = policy
       key = jax.random.fold_in(key, seed)
-      return play(env, learner, params, config.evaluation.episodes, key, greedy)
+      episodes = config.evaluation.episodes
+      return play(env, learner, params, episodes, key, greedy)
 
     self._run = parallel.map_eval(run, mesh)
 

@@ -1,0 +1,132 @@
+"""Runs that have been trained: their policies played, their states read."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from jax.sharding import Mesh
+
+from logo_jax import config as config_lib
+from logo_jax import experiment, outcomes
+from logo_jax.checkpoint import Checkpointer
+from logo_jax.config import ExperimentConfig
+from logo_jax.data import source
+from logo_jax.data.dataset import LoadedDataset
+from logo_jax.envs import base
+from logo_jax.reporting import runs
+from logo_jax.run_folder import RunFolder
+from logo_jax.training import compose, loop, parallel
+from logo_jax.training.session import Evaluator
+from logo_jax.training.step import TrainState
+from logo_jax.types import Params
+
+
+def evaluate(
+  run_dir: str | os.PathLike[str],
+  episodes: int,
+  best: bool = False,
+  data_dir: str | os.PathLike[str] | None = None,
+  greedy: bool = True,
+) -> dict[str, Any]:
+  """Plays the last, or the best, checkpoint of a run on final episodes.
+
+  The run itself has what that needs of its dataset (dataset.json); only runs of former
+  versions, which have not, need the data.
+
+  Args:
+    run_dir: a run's folder, finished or not; it is only read.
+    episodes: how many per seed.
+    best: the checkpoint of the best learning-curve point instead of the last one.
+    data_dir: where datasets lie that have names, for runs that need theirs; None is
+      where the run found it.
+    greedy: the likeliest actions, or else sampled ones.
+
+  Returns:
+    `step` and the figures of `outcomes.summarise`.
+
+  Raises:
+    ValueError: no such run, no checkpoint, or the data are not those of the run.
+  """
+  stored, data_hash = _stored_config(run_dir)
+  # One device will do, however many trained it.
+  config = dataclasses.replace(stored, data_parallel=1)
+  if data_dir is not None:
+    config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
+  known = experiment.carried_by(run_dir)
+  if known is None:
+    known = experiment.load_dataset(config, make=False)
+    if known.card["content_hash"] != data_hash:
+      raise ValueError(
+        f"dataset: {config.dataset} has content hash {known.card['content_hash']}, but "
+        f"{run_dir} was trained on {data_hash}"
+      )
+  system = compose.compose(config, known.spec, known.statistics)
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  step, params = _policies(config, system, mesh, run_dir, best)
+  env, why = source.environment(known.card, known.spec)
+  if env is None:
+    raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
+  evaluator = Evaluator(env, system.learner, mesh, config, greedy)
+  result = evaluator.final(params, episodes)
+  has_wins = base.has_wins(known.spec.name)
+  return {"step": step} | outcomes.summarise(result, has_wins)
+
+
+def _policies(
+  config: ExperimentConfig,
+  system: compose.System,
+  mesh: Mesh,
+  run_dir: str | os.PathLike[str],
+  best: bool,
+) -> tuple[int, Params]:
+  """The update of a checkpoint, and the learner's parameters alone."""
+  shapes = loop.policy_params(config, system, mesh)
+  path = RunFolder(run_dir).checkpoints / "train"
+  with Checkpointer(path, read_only=True) as checkpoints:
+    if not checkpoints.steps():
+      raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
+    last = checkpoints.best_step() if best else None
+    part = ("learner", "params")
+    params, step = checkpoints.restore_sound(shapes, last, part)
+  return int(step or 0), params
+
+
+def restore(
+  config: ExperimentConfig,
+  run_dir: str | os.PathLike[str],
+  loaded: LoadedDataset | None = None,
+  best: bool = False,
+) -> tuple[int, TrainState]:
+  """The last, or the best, checkpoint of a run: its update and its whole state.
+
+  Raises:
+    ValueError: there is none, or it is of another configuration.
+  """
+  loaded = experiment.load_dataset(config) if loaded is None else loaded
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  axis = parallel.batch_axis(mesh)
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis)
+  path = RunFolder(run_dir).checkpoints / "train"
+  with Checkpointer(path, read_only=True) as checkpoints:
+    if not checkpoints.steps():
+      raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
+    data = parallel.place(loaded.data, mesh)
+    target = loop.train_state(config, system, mesh, data)
+    last = checkpoints.best_step() if best else None
+    state, step = checkpoints.restore_sound(target, last)
+  return int(step or 0), state
+
+
+def _stored_config(run_dir: str | os.PathLike[str]) -> tuple[ExperimentConfig, str]:
+  """What a run was started with, checked anew, and the hash of its data."""
+  values = runs.read_config(run_dir)
+  data_hash = values.pop("dataset_hash", None)
+  try:
+    if not isinstance(data_hash, str):
+      raise ValueError(f"dataset_hash: must be of type str; got {data_hash!r}")
+    config = config_lib.from_dict(values)
+    compose.check_budget(config)
+  except ValueError as error:
+    raise ValueError(f"{pathlib.Path(run_dir) / 'config.json'}: {error}") from None
+  return config, data_hash
