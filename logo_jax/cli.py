@@ -192,12 +192,16 @@ def as_flags(config: Any) -> ml_collections.ConfigDict:
   """
   from logo_jax import config as config_lib
   from logo_jax import registry
+  from logo_jax.registry import Component
 
   values: dict[str, Any] = config_lib.to_dict(config)
   for kind in registry.KINDS:
     for name, hint in _optional_fields(getattr(config, kind)).items():
       if values[kind][name] is None:  # without a placeholder no flag could set it
         values[kind][name] = config_dict_lib.placeholder(hint)
+  for name, hint in _optional_fields(Component("", config)).items():
+    if values[name] is None and name not in registry.KINDS:
+      values[name] = config_dict_lib.placeholder(hint)
   return ml_collections.ConfigDict(values)
 
 

@@ -85,12 +85,18 @@ class ExperimentConfig:
   batch_size: int = 128  # transitions per update; Table 8
   # Imagination, phase 2 of Algorithm 1.
   horizon: int = 5  # steps of an imagined rollout; the paper has 15
-  num_starts: int = 128  # rollouts per collection
+  num_starts: int = 2_048  # rollouts per collection
   collect_interval: int = 250  # updates between collections, and between host visits
-  replay_collections: int = 80  # collections kept, first in first out
+  replay_collections: int = 5  # collections kept, first in first out
+  # Updates at first that learn from real rows alone, and after which what was imagined
+  # before is forgotten: the policy has to know what it does before it is followed. In a
+  # batch with a fixed share of real rows these alone count. None: 1,000, or a fifth of
+  # `total_updates` where that is less.
+  imagine_after: int | None = None
   # How imagined episodes end: as the model has learned, or by the environment's rule on
-  # the predicted state, where one is known (multi-agent MuJoCo).
-  termination: Literal["learned", "known"] = "learned"
+  # the predicted state. None: by the rule where there is one (the hopper and the ant)
+  # and the model predicts states, else as learned.
+  termination: Literal["learned", "known"] | None = None
   real_share: float = 0.5  # of a batch; the rest is imagined
   # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
   mix: Literal["half", "bernoulli"] = "half"

@@ -55,6 +55,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   )
   compose.check_window(config, system.learner.window)
   memory.check(config, loaded.spec, *system)
+  config = compose.resolved(config, system)
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]
   }

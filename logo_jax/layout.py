@@ -77,6 +77,24 @@ class Layout:
   # attack, or the joint that a continuous action drives.
   action_points: tuple[tuple[int, ...], ...]
 
+  @functools.cached_property
+  def agents_alike(self) -> bool:
+    """Whether a place of an observation means the same to every agent.
+
+    It does if it has the same column for all. Where a column's range depends on the
+    entity, as joints' do, it must be of the same entity, too.
+    """
+
+    def meanings(table: Table) -> dict[int, tuple[int, int]]:
+      return {
+        place: (c, -1 if column.shared else entity)
+        for entity, row in enumerate(table.index)
+        for c, (place, column) in enumerate(zip(row, table.columns, strict=True))
+        if place >= 0
+      }
+
+    return all(meanings(table) == meanings(self.obs[0]) for table in self.obs)
+
   def check(self, obs_sizes: tuple[int, ...], state_dim: int) -> None:
     """Refuses tables that leave out or repeat a feature.
 

@@ -24,5 +24,13 @@ def first_difference(stored: Any, given: Any) -> tuple[str, str, str] | None:
   return None
 
 
+def filled(given: Any, stored: Any) -> Any:
+  """What is given, with what is stored for keys that it lacks or has None for."""
+  if not isinstance(given, dict) or not isinstance(stored, dict):
+    return stored if given is None else given
+  both = {key: filled(value, stored.get(key)) for key, value in given.items()}
+  return stored | both
+
+
 def _as_text(value: Any) -> str:
   return "nothing" if value is ... else json.dumps(value)

@@ -65,7 +65,7 @@ def _local_cql() -> Component:
 _PRESETS = {
   # The local-to-global world model with uncertainty-weighted sampling.
   "logo": lambda: _model_based("logo"),
-  # The same with the world model that the equations say.
+  # The same with the world model, and the uncertainty, that the equations say.
   "logo_literal": lambda: _model_based(
     "logo_literal",
     model=component(
@@ -77,6 +77,7 @@ _PRESETS = {
       reconstruct_weight=1.0,
       variance_exponent=0.0,
     ),
+    uncertainty=component("uncertainty", "path_discrepancy", by_kind=False),
   ),
   # The same with imagined transitions drawn uniformly.
   "logo_uniform": lambda: _model_based(
@@ -100,7 +101,7 @@ _PRESETS = {
   "ensemble": lambda: _model_based(
     "ensemble",
     model="ensemble",
-    uncertainty=component("uncertainty", "disagreement", quantile=0.95),
+    uncertainty=component("uncertainty", "disagreement", quantile=0.95, by_kind=True),
   ),
   # The same with networks that read entities: far more accurate where the environment
   # has a layout, and slower to fit.
@@ -124,12 +125,17 @@ _PRESETS = {
     weighting="halt",
     learner=_local_cql(),
   ),
-  "sumo": lambda: _model_based(
-    "sumo",
-    model=component("model", "ensemble", scope="local", num_members=7),
-    uncertainty="knn_search",
-    weighting="halt",
-    learner=_local_cql(),
+  # The search is dear, so that fewer rollouts are begun, and kept for longer.
+  "sumo": lambda: dataclasses.replace(
+    _model_based(
+      "sumo",
+      model=component("model", "ensemble", scope="local", num_members=7),
+      uncertainty="knn_search",
+      weighting="halt",
+      learner=_local_cql(),
+    ),
+    num_starts=128,
+    replay_collections=80,
   ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),

@@ -14,7 +14,8 @@ those who want that. Sources, all read at the revisions of early 2026:
 What carries over only in kind:
 
 * Windows of 50 steps, among which all steps weigh alike, stand for whole episodes.
-* SMAX pays 2 for a battle where SMAC pays 20, which `reward_scale` makes good.
+* SMAX pays 2 for a battle where SMAC pays 20, which the default of `reward_scale` makes
+  good: it is derived from the data's returns.
 * Inputs are standardised by the dataset's statistics, not by batch normalisation, and
   no agent sees its last action.
 * Policy and value step together where CFCQL's loop makes five steps of the value for
@@ -138,7 +139,6 @@ def _smac_values(scenario: str) -> dict[str, Any]:
     "td_lambda": 0.3 if scenario == "6h_vs_8z" else 0.6,
     "target_rate": 1.0,
     "target_period": 25,
-    "reward_scale": 10.0,
     "clip_target": False,
   }
 

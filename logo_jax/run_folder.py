@@ -87,11 +87,12 @@ class RunFolder:
 
     Args:
       path: the run's folder.
-      config: may lack keys that are not known yet; those are not compared.
+      config: may lack keys that are not known yet, or have None for what is to be
+        filled in; those are not compared.
     """
     run = cls(path)
     stored = run._stored_config()
-    run._check_config(config if stored is None else stored | _checked_config(config))
+    run._check_config(nested.filled(_checked_config(config), stored or {}))
     missing = [p for p in (run.path, *run.path.parents) if not p.exists()]
     run._check_writable()
     try:

@@ -131,10 +131,16 @@ class Statistics(NamedTuple):
   Moments, with the clipping box, come from the training split; the range from all rows.
   """
 
-  obs: Moments  # pooled over agents, features [O]
+  # Features [O] pooled over agents, or [N, O] where the layout says that agents are
+  # unlike: that one's height is another's angle.
+  obs: Moments
   state: Moments  # [S]
   reward: Moments  # []
-  return_range: tuple[float, float]  # least and largest undiscounted return-to-go
+  # Least and largest undiscounted return-to-go, to the end of the recording.
+  return_range: tuple[float, float]
+  # Least and largest reward of steps after which an episode goes on, where recordings
+  # are cut before episodes end; (0, 0) where they are not.
+  cut_rewards: tuple[float, float] = (0.0, 0.0)
 
 
 class Dataset(NamedTuple):
@@ -262,6 +268,7 @@ class Learner(NamedTuple):
   act: Callable[..., tuple[Any, jax.Array]]
   window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
   reads_state: bool = True  # False: `update` makes no use of states
+  config: Any = None  # the learner's own, with what was None filled in
 
 
 class LearnerContext(NamedTuple):
@@ -272,3 +279,5 @@ class LearnerContext(NamedTuple):
   # (learning rate, clip_norm=10) -> optimizer; averages gradients over devices where
   # there are several.
   make_optimizer: Callable[..., Any]
+  # What weighting imagined rows may take from a return; see `Weighting.return_loss`.
+  return_loss: float = 0.0

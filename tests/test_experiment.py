@@ -111,6 +111,10 @@ def test_results_have_what_they_must(finished):
   ).split():
     assert np.isfinite(results["model"][key]), key
   assert set(results["model"]["open_loop"]) == {"1", "5", "10", "15", "20"}
+  # What follows from the data, the environment and the budget is told.
+  stored = runs.read_config(run_dir)
+  assert stored["learner"]["reward_scale"] == 10.0 and stored["imagine_after"] == 8
+  assert stored["learner"]["cql_weight"] == 1.0 and stored["termination"] == "learned"
   phases = [row["phase"] for row in runs.read_metrics(run_dir)]
   assert phases == ["model"] * 2 + ["train"] * 5
   for name in (
@@ -242,7 +246,7 @@ def test_another_config_for_the_same_folder_is_refused(finished, data_dir):
   run_dir, _ = finished
   before = _tree(run_dir)
   done = _call(_command(data_dir, run_dir, learner__bc_weight=2.0))
-  _refused(done, "learner.bc_weight", "1.0", "2.0")
+  _refused(done, "learner.bc_weight", "0.1", "2.0")
   assert _tree(run_dir) == before
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from logo_jax.envs import mamujoco_layout, smax_layout
 from logo_jax.layout import Column, Layout, Table
 
 _COLUMNS = (Column("health"), Column("speed"))
@@ -78,3 +79,29 @@ def test_values_of_each_entity_are_padded_with_what_none_has():
 def test_columns_have_numbers():
   assert _STATE.column("speed") == 1
   np.testing.assert_array_equal(_STATE.places, [[0, 1], [2, -1]])
+
+
+def test_agents_are_alike_where_places_mean_the_same():
+  seen = Table(_COLUMNS, ((0, -1), (1, 2)))
+  swapped = Table(_COLUMNS, ((1, 2), (0, -1)))  # of another unit, the same column
+  assert dataclasses.replace(_LAYOUT, obs=(seen, swapped)).agents_alike
+  other_column = Table(_COLUMNS, ((0, 1), (2, -1)))
+  assert not dataclasses.replace(_LAYOUT, obs=(seen, other_column)).agents_alike
+  # A joint's angle has a range of its own.
+  own = tuple(dataclasses.replace(c, shared=False) for c in _COLUMNS)
+  joints = tuple(dataclasses.replace(t, columns=own) for t in (seen, swapped))
+  assert not dataclasses.replace(_LAYOUT, obs=joints).agents_alike
+
+
+@pytest.mark.parametrize(
+  ("scenario", "alike"),
+  [("hopper-3x1", False), ("ant-2x4", False), ("hopper-3x1-full", True)],
+)
+def test_robots_agents_are_unlike_unless_they_see_all(scenario, alike):
+  layout = mamujoco_layout.layout(scenario)
+  assert layout is not None and layout.agents_alike == alike
+
+
+def test_units_are_alike():
+  layout = smax_layout.layout("2s3z")
+  assert layout is not None and layout.agents_alike

@@ -38,6 +38,7 @@ def test_cfcql_on_smac(dataset, weight, temperature):
   config = published.get("cfcql", f"smax/{dataset}")
   learner = config.learner.config
   assert (learner.cql_weight, learner.temperature) == (weight, temperature)
+  assert learner.reward_scale is None  # by the unit of the files' returns
   # The behaviour model is learned first, as long as the values, and kept.
   learned = config.total_updates // 2 if temperature else 0
   assert learner.behaviour_pretrain == learner.behaviour_updates == learned

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -15,7 +16,9 @@ PAGES = (README, README.parent / "experiments" / "RESULTS.md")
 def test_snippet_of_the_pure_functions():
   (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
   names: dict = {}
-  exec(snippet, names)  # our own text
+  # As strictly as anybody may have it.
+  with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+    exec(snippet, names)  # our own text
   assert np.isfinite(names["loss"])
   assert names["u"].shape == (256,)
   assert names["index"].shape == (32,)

@@ -174,6 +174,29 @@ def confounded_game(num: int = 2_000, seed: int = 0) -> StoredDataset:
   return _one_step_game("toy/confounded", [0.05, 0.45, 0.45, 0.05], payoff, num, seed)
 
 
+def cut_short(num: int = 80, length: int = 25, seed: int = 0) -> StoredDataset:
+  """What goes on for ever, recorded in short pieces that end by time alone.
+
+  Two agents have three actions that bring 1, 2 and 3; the team earns the mean. In the
+  data they play at random. The state is a coin that means nothing.
+  """
+  spec = EnvSpec("toy/cut_short", 2, 1, 1, "discrete", 3, length)
+  rng = np.random.default_rng(seed)
+  size = num * (length + 1)
+  last = np.arange(size) % (length + 1) == length
+  action = rng.integers(3, size=(size, 2)) * ~last[:, None]
+  coin = rng.choice([-1.0, 1.0], size=(size, 1)).astype(np.float32)
+  rows = Rows(
+    obs=np.repeat(coin[:, None], 2, 1),
+    state=coin,
+    legal=np.ones((size, 2, 3), bool),
+    action=action.astype(np.int32),
+    reward=((1 + action.mean(-1)) * ~last).astype(np.float32),
+    discount=np.ones(size, np.float32),
+  )
+  return stored(spec, rows, np.arange(0, size + 1, length + 1))
+
+
 LQ_PUSH, LQ_COST, LQ_DISCOUNT = 0.4, 0.1, 0.9
 
 

@@ -18,7 +18,7 @@ class Fields:
 
   table: Table
   places: np.ndarray  # [(N,) E, columns]
-  moments: Moments
+  moments: Moments  # [F], or [N, F] where agents have their own
   varies: np.ndarray  # [(N,) F]
 
   @property
@@ -62,8 +62,11 @@ class Fields:
     return self.token_size + 3 * len(self.continuous) + bool(self.table.presence)
 
   def _per_place(self, x: np.ndarray, fill: float) -> np.ndarray:
-    """A statistic [F] at the places of the table, `fill` where there is no feature."""
-    return np.where(self.places >= 0, x[np.maximum(self.places, 0)], fill)
+    """A statistic [(N,) F] at the places of the table, `fill` where there is none."""
+    own = np.broadcast_to(x, (*self.places.shape[:-2], x.shape[-1]))
+    flat = np.maximum(self.places, 0).reshape(*own.shape[:-1], -1)
+    own = np.take_along_axis(own, flat, -1).reshape(self.places.shape)
+    return np.where(self.places >= 0, own, fill)
 
   @functools.cached_property
   def scale(self) -> np.ndarray:
@@ -72,11 +75,7 @@ class Fields:
   @functools.cached_property
   def counted(self) -> np.ndarray:
     """Float [(N,) E, columns], 1 where a feature is there and varies."""
-    own = np.broadcast_to(self.varies, (*self.places.shape[:-2], self.varies.shape[-1]))
-    own = np.take_along_axis(
-      own, np.maximum(self.places, 0).reshape(*own.shape[:-1], -1), -1
-    )
-    return (own.reshape(self.places.shape) & (self.places >= 0)).astype(np.float32)
+    return self._per_place(self.varies, False).astype(np.float32)
 
   @functools.cached_property
   def box(self) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +93,7 @@ class Fields:
   def inverse(self) -> np.ndarray:
     """Where in the table each feature stands, past its end for padding; [(N,) F]."""
     flat = self.places.reshape(*self.places.shape[:-2], -1)
-    out = np.full((*flat.shape[:-1], len(self.moments.scale)), flat.shape[-1])
+    out = np.full((*flat.shape[:-1], self.moments.scale.shape[-1]), flat.shape[-1])
     for at in np.ndindex(flat.shape[:-1]):
       there = np.flatnonzero(flat[at] >= 0)
       out[(*at, flat[at][there])] = there

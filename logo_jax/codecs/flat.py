@@ -6,6 +6,7 @@ import numpy as np
 
 from logo_jax.codecs.tokens import Codec, Structure, Tokens
 from logo_jax.ops import gaussian
+from logo_jax.ops.ranks import lift
 from logo_jax.ops.standardise import Moments, standardise, unstandardise
 
 
@@ -17,17 +18,17 @@ def make(
   """Builds the codec of states, or of observations `[*b, N, O]` if there is a mask.
 
   Args:
-    moments: of the features [F].
+    moments: of the features [F], or [N, F] of each agent.
     mask: bool [N, F], False where a feature is padding.
     variance_exponent: of beta-NLL; None predicts no variance, the loss is the squared
       error then.
   """
-  keep = moments.varies if mask is None else moments.varies & mask
-  num_kept = jnp.maximum(keep.sum(), 1)
+  keep = moments.varies if mask is None else lift(moments.varies, 2) & mask
+  num_kept = jnp.maximum(keep.sum(), 1).astype(jnp.float32)
   real = jnp.ones(moments.varies.shape, bool) if mask is None else mask
 
   def encode(x: jax.Array) -> Tokens:
-    z = jnp.where(real, standardise(x, moments), 0.0)
+    z = _only(real, standardise(x, moments))
     return Tokens(z[..., None, :], jnp.ones((*z.shape[:-1], 1)))
 
   def split(output: jax.Array, now: Tokens) -> tuple[jax.Array, jax.Array]:
@@ -39,7 +40,7 @@ def make(
   def per_feature(x: jax.Array) -> jax.Array:
     """Mean of [*b, (N,) 1, F] over features that vary and are no padding."""
     axes = (-1,) if mask is None else (-2, -1)
-    return jnp.where(keep, x[..., 0, :], 0.0).sum(axes) / num_kept
+    return _only(keep, x[..., 0, :]).sum(axes) / num_kept
 
   def loss(output: jax.Array, now: Tokens, after: Tokens) -> jax.Array:
     mean, log_var = split(output, now)
@@ -51,13 +52,13 @@ def make(
 
   def variance(output: jax.Array, now: Tokens) -> jax.Array:
     _, log_var = split(output, now)
-    known = 0.0 if variance_exponent is None else jnp.exp(log_var[..., 0, :])
-    return jnp.where(keep, known, 0.0)
+    known = jnp.exp(log_var[..., 0, :])
+    return _only(keep, jnp.zeros_like(known) if variance_exponent is None else known)
 
   def vector(tokens: Tokens) -> jax.Array:
-    return jnp.where(real, unstandardise(tokens.values[..., 0, :], moments), 0.0)
+    return _only(real, unstandardise(tokens.values[..., 0, :], moments))
 
-  size = moments.varies.shape[0]
+  size = moments.varies.shape[-1]
   return Codec(
     structure=_structure(real),
     num_tokens=1,
@@ -67,7 +68,7 @@ def make(
     decode=lambda output, now: Tokens(split(output, now)[0], now.present),
     bound=lambda tokens: encode(vector(tokens)),
     vector=vector,
-    standardised=lambda tokens: jnp.where(keep, tokens.values[..., 0, :], 0.0),
+    standardised=lambda tokens: _only(keep, tokens.values[..., 0, :]),
     loss=loss,
     variance=variance,
     error=lambda said, after: per_feature((said.values - after.values) ** 2),
@@ -81,4 +82,9 @@ def _structure(real: jax.Array | np.ndarray) -> Structure:
 
 
 def _next(now: Tokens, increment: jax.Array, real: jax.Array | np.ndarray) -> jax.Array:
-  return now.values + jnp.where(real[..., None, :], increment, 0.0)
+  return now.values + _only(real[..., None, :], increment)
+
+
+def _only(there: jax.Array | np.ndarray, x: jax.Array) -> jax.Array:
+  """`x`, 0 where nothing is `there`, which has no batch axes."""
+  return jnp.where(lift(there, x.ndim), x, 0.0)

@@ -19,6 +19,7 @@ from logo_jax.codecs.fields import Fields
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.layout import Table
 from logo_jax.ops import gaussian
+from logo_jax.ops.ranks import lift
 from logo_jax.ops.standardise import Moments, standardise
 
 _GATE_BIAS = 2.0  # at first a feature rather goes on than is set anew
@@ -35,7 +36,7 @@ def make(
 
   Args:
     tables: one of the state, or one of each agent's observation.
-    moments: of the features [F]; the data's, not traced.
+    moments: of the features [F], or [N, F] of each agent; the data's, not traced.
     mask: bool [N, F], False where a feature is padding.
     variance_exponent: of beta-NLL, the loss of continuous features.
   """
@@ -83,18 +84,19 @@ class _Typed(Fields):
     if self.table.presence:
       signs = [self.table.column(name) for name in self.table.presence]
       present = (table[..., signs] > 1e-6).any(-1).astype(jnp.float32)
-    middle, half = self.box
+    middle, half = (lift(x, table.ndim) for x in self.box)
     parts = [(table[..., self.continuous] - middle) / half, table[..., self.binary]]
     for column, values in zip(self.categorical, self.values, strict=True):
-      distance = jnp.abs(table[..., column, None] - np.nan_to_num(values, nan=np.inf))
-      parts.append(jax.nn.one_hot(jnp.argmin(distance, -1), values.shape[1]))
-    there = present[..., None] * self.has_values
+      values = lift(np.nan_to_num(values, nan=np.inf), table.ndim)
+      distance = jnp.abs(table[..., column, None] - values)
+      parts.append(jax.nn.one_hot(jnp.argmin(distance, -1), values.shape[-1]))
+    there = present[..., None] * lift(self.has_values, table.ndim)
     return Tokens(jnp.concatenate(parts, -1) * there, present)
 
   def _table(self, tokens: Tokens) -> jax.Array:
     """Expected features [*b, (N,) E, columns], given that the entities are there."""
     continuous, binary, *categorical = self.split_values(tokens.values)
-    middle, half = self.box
+    middle, half = (lift(x, continuous.ndim) for x in self.box)
     shape = (*tokens.present.shape, len(self.table.columns))
     table = jnp.broadcast_to(self.constants, shape)
     table = table.at[..., self.continuous].set(continuous * half + middle)
@@ -102,7 +104,8 @@ class _Typed(Fields):
     for column, values, p in zip(
       self.categorical, self.values, categorical, strict=True
     ):
-      table = table.at[..., column].set((p * np.nan_to_num(values)).sum(-1))
+      values = lift(np.nan_to_num(values), p.ndim)
+      table = table.at[..., column].set((p * values).sum(-1))
     return table
 
   def _flat(self, table: jax.Array) -> jax.Array:
@@ -113,14 +116,16 @@ class _Typed(Fields):
   def vector(self, tokens: Tokens) -> jax.Array:
     table = self._table(tokens)
     # What varies is 0 where the entity is away; what does not is always the same.
-    table = table * jnp.where(self.counted > 0, tokens.present[..., None], 1.0)
-    x = jnp.where(self.varies, self._flat(table), np.asarray(self.moments.mean))
+    counted = lift(self.counted > 0, table.ndim)
+    x = self._flat(table * jnp.where(counted, tokens.present[..., None], 1.0))
+    m = jax.tree.map(lambda v: lift(v, x.ndim), self.moments)
+    x = jnp.where(lift(self.varies, x.ndim), x, m.mean)
     real = self.inverse < np.prod(self.places.shape[-2:])  # no padding
-    return jnp.where(real, jnp.clip(x, self.moments.low, self.moments.high), 0.0)
+    return jnp.where(lift(real, x.ndim), jnp.clip(x, m.low, m.high), 0.0)
 
   def standardised(self, tokens: Tokens) -> jax.Array:
     z = standardise(self.vector(tokens), self.moments)
-    return jnp.where(self.varies, z, 0.0)
+    return jnp.where(lift(self.varies, z.ndim), z, 0.0)
 
   # What a network says.
 
@@ -136,7 +141,8 @@ class _Typed(Fields):
     mean = jnp.clip((1 - gate) * (known + increment) + gate * value, -1.0, 1.0)
     allowed = [np.where(np.isnan(v), _IMPOSSIBLE, 0.0) for v in self.values]
     log_p = [
-      jax.nn.log_softmax(x + a) for x, a in zip(categorical, allowed, strict=True)
+      jax.nn.log_softmax(x + lift(a, x.ndim))
+      for x, a in zip(categorical, allowed, strict=True)
     ]
     if self.table.presence:
       presence = presence[..., 0]
@@ -147,16 +153,17 @@ class _Typed(Fields):
   def decode(self, output: jax.Array, now: Tokens) -> Tokens:
     said = self._read(output, now)
     parts = [said.mean, jax.nn.sigmoid(said.binary), *map(jnp.exp, said.categorical)]
-    return Tokens(
-      jnp.concatenate(parts, -1) * self.has_values, jax.nn.sigmoid(said.presence)
-    )
+    values = jnp.concatenate(parts, -1)
+    values = values * lift(self.has_values, values.ndim)
+    return Tokens(values, jax.nn.sigmoid(said.presence))
 
   def loss(self, output: jax.Array, now: Tokens, after: Tokens) -> jax.Array:
     said = self._read(output, now)
     continuous, binary, *categorical = self.split_values(after.values)
-    there = after.present[..., None] * self.counted
+    there = after.present[..., None] * lift(self.counted, after.values.ndim)
+    ratio = lift(self.ratio, after.values.ndim)
     nll = gaussian.beta_nll(
-      continuous * self.ratio, said.mean * self.ratio, said.log_var, self.exponent
+      continuous * ratio, said.mean * ratio, said.log_var, self.exponent
     )
     total = (there[..., self.continuous] * nll).sum(-1)
     bce = sigmoid_binary_cross_entropy(said.binary, binary)
@@ -168,8 +175,8 @@ class _Typed(Fields):
     if self.table.presence:
       bce = sigmoid_binary_cross_entropy(said.presence, after.present)
       # All that varies in a row goes with its entity.
-      total += self.counted.sum(-1) * bce
-    return total.sum(self.feature_axes) / max(self.varies.sum(), 1)
+      total += lift(self.counted.sum(-1), bce.ndim) * bce
+    return total.sum(self.feature_axes) / max(float(self.varies.sum()), 1.0)
 
   def variance(self, output: jax.Array, now: Tokens) -> jax.Array:
     """Of x, p var + p (1 - p) mean^2 where its entity is there with probability p."""
@@ -177,23 +184,25 @@ class _Typed(Fields):
     tokens = self.decode(output, now)
     mean = self._table(tokens)
     _, p, *categorical = self.split_values(tokens.values)
-    scale = self.scale[..., self.continuous]
+    scale = lift(self.scale, mean.ndim)
     within = jnp.zeros_like(mean)
-    within = within.at[..., self.continuous].set(jnp.exp(log_var) * scale**2)
+    within = within.at[..., self.continuous].set(
+      jnp.exp(log_var) * scale[..., self.continuous] ** 2
+    )
     within = within.at[..., self.binary].set(p * (1 - p))
     for column, values, p in zip(
       self.categorical, self.values, categorical, strict=True
     ):
-      square = (p * np.nan_to_num(values) ** 2).sum(-1)
+      square = (p * lift(np.nan_to_num(values) ** 2, p.ndim)).sum(-1)
       within = within.at[..., column].set(square - mean[..., column] ** 2)
     p = tokens.present[..., None]
     # Rounding may leave a variance of nothing a little below 0.
     total = jnp.maximum(p * within + p * (1 - p) * mean**2, 0.0)
-    return self._flat(jnp.asarray(self.counted) * total / self.scale**2)
+    return self._flat(lift(self.counted, total.ndim) * total / scale**2)
 
   def error(self, said: Tokens, after: Tokens) -> jax.Array:
     squares = (self.standardised(said) - self.standardised(after)) ** 2
-    return squares.sum(self.feature_axes) / max(self.varies.sum(), 1)
+    return squares.sum(self.feature_axes) / max(float(self.varies.sum()), 1.0)
 
 
 def _take(x: jax.Array, index: np.ndarray, by_agent: bool) -> jax.Array:

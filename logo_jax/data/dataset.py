@@ -15,6 +15,9 @@ from logo_jax.types import Dataset, EnvSpec, Rows, Statistics, Transition
 SELECT_SHARE = 0.1
 TEST_SHARE = 0.1
 _SPLIT_SEED = 0
+# Where no more of the episodes are cut, by a time limit say, the others have shown what
+# there is to earn until the end.
+CUT_SHARE = 0.05
 CALIBRATION_ROWS = 2_048  # of the selection split, from which uncertainty has its unit
 _BLOCK_BYTES = 2**22  # of an array looked at in one go
 
@@ -59,7 +62,9 @@ def load(
   offsets = np.asarray(stored.episode_start)
   episodes = Episodes(first=offsets[:-1], last=offsets[1:] - 1)
   train, select, test = _split(len(episodes.first))
-  statistics = _statistics(stored.rows, episodes, train)
+  layout = stored.spec.layout
+  by_agent = layout is not None and not layout.agents_alike
+  statistics = _statistics(stored.rows, episodes, train, by_agent)
   rows = jax.tree.map(np.asarray, stored.rows)  # views, still memory-mapped
   return LoadedDataset(
     spec=stored.spec,
@@ -173,7 +178,9 @@ def _starts(episodes: Episodes, index: np.ndarray) -> jax.Array:
   return jnp.asarray(window_starts(_take(episodes, index), 1))
 
 
-def _statistics(rows: Rows, episodes: Episodes, train: np.ndarray) -> Statistics:
+def _statistics(
+  rows: Rows, episodes: Episodes, train: np.ndarray, by_agent: bool
+) -> Statistics:
   inside = np.zeros(len(rows.reward), bool)
   for first, last in zip(*_take(episodes, train), strict=True):
     inside[first : last + 1] = True
@@ -183,24 +190,31 @@ def _statistics(rows: Rows, episodes: Episodes, train: np.ndarray) -> Statistics
   for first, last in zip(*episodes, strict=True):
     to_go = np.cumsum(rows.reward[first:last][::-1])
     low, high = min(low, float(to_go.min())), max(high, float(to_go.max()))
+  ends = rows.discount[episodes.last - 1] == 0
+  cut_rewards = (0.0, 0.0)
+  if np.mean(~ends) > CUT_SHARE:
+    going_on = rows.reward[is_start & (rows.discount != 0)]
+    cut_rewards = float(going_on.min()), float(going_on.max())
   return Statistics(
-    obs=_moments(rows.obs, inside),
+    obs=_moments(rows.obs, inside, num_axes=2 if by_agent else 1),
     state=_moments(rows.state, inside),
     reward=_moments(rows.reward, inside & is_start),
     return_range=(low, high),
+    cut_rewards=cut_rewards,
   )
 
 
-def _moments(array: Any, keep: np.ndarray) -> Moments:
+def _moments(array: Any, keep: np.ndarray, num_axes: int = 1) -> Moments:
   """`ops.standardise.moments` of the rows to keep, block by block.
 
   Means and sums of squares are joined as by Chan et al. (1983), in float64.
 
   Args:
-    array: [R, *any, *f], on disk or not; the last axis is the features', if any.
+    array: [R, *any, *f], on disk or not.
     keep: bool [R].
+    num_axes: of *f, the features; the last ones, if there are any.
   """
-  features = array.shape[1:][-1:]
+  features = array.shape[1:][-num_axes:]
   count, mean, squares = 0, np.zeros(features), np.zeros(features)
   low, high = np.full(features, np.inf), np.full(features, -np.inf)
   size = max(1, _BLOCK_BYTES // (array.nbytes // len(array)))

@@ -254,7 +254,6 @@ def _variance(x: jax.Array, counted: jax.Array, m: Moments) -> jax.Array:
   z = x / jnp.where(m.varies, m.std, 1.0)
   away = z - (weight * z).sum(1, keepdims=True) / jnp.maximum(number, 1.0)[:, None]
   variance = (weight * away**2).sum(1) / jnp.maximum(number - 1, 1.0)
-  per_entity = jnp.where(m.varies, variance, 0.0).sum(-1) / jnp.maximum(
-    m.varies.sum(), 1
-  )
-  return per_entity.reshape(len(x), -1).mean(-1)
+  counted = jnp.broadcast_to(m.varies, x.shape[2:])
+  total = jnp.where(counted, variance, 0.0).reshape(len(x), -1).sum(-1)
+  return total / jnp.maximum(counted.sum(), 1)

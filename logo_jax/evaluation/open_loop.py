@@ -242,7 +242,8 @@ def squared_error(
   Args:
     x: vectors.
     y: others.
-    m: of the features [F]; those of agents with padding count its zeros, too.
+    m: of the features [F], or [*any, F]; pooled ones of agents with padding count its
+      zeros, too.
     mask: bool [*any, F], False where a vector is padding.
   """
   counted = jnp.broadcast_to(m.varies & mask, x.shape[1:])

@@ -65,5 +65,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
     return LearnerState(params, (), opt_state, state.step + 1), metrics
 
   return Learner(
-    *(init, update, policy.initial_carry, policy.act, config.window), reads_state=False
+    *(init, update, policy.initial_carry, policy.act, config.window),
+    reads_state=False,
+    config=config,
   )

@@ -34,14 +34,13 @@ and `window`.
 """
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from logo_jax import ranges
-from logo_jax.learners.parts import common, conservative, settings
+from logo_jax.learners.parts import clone, common, conservative, settings
 from logo_jax.learners.parts.conservative import Parts, Penalty, View
 from logo_jax.networks.behaviour import (
   Behaviour,
@@ -51,7 +50,7 @@ from logo_jax.networks.behaviour import (
 )
 from logo_jax.networks.value import MixedValue
 from logo_jax.ops import cql
-from logo_jax.types import Batch, Learner, LearnerContext, Metrics, Params
+from logo_jax.types import Learner, LearnerContext, Metrics, Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Config(settings.Config):
 
   `cql_weight` None: 10 if actions are discrete, 5 if continuous; the best of 1, 3, 10
   and 30 on SMAX 2s3z and of 1 and 5 on Hopper 3x1, medium data, one short run each.
+  `bc_weight` None: 1.
   """
 
   # None: "greedy" if actions are discrete, else "network". (The base knows no None.)
@@ -76,13 +76,6 @@ class Config(settings.Config):
   behaviour_updates: int = 0  # updates after which beta is kept; 0: learns on
   behaviour_pretrain: int = 0  # updates at first in which beta alone learns
   behaviour_samples: int = 20  # latents per joint continuous action; published code
-
-
-class _Behaviour(NamedTuple):
-  """What is learned of beta."""
-
-  params: Params
-  step: jax.Array  # updates so far
 
 
 def make(config: Config, context: LearnerContext) -> Learner:
@@ -125,6 +118,7 @@ def _resolve(config: Config, action_kind: str) -> Config:
     config,
     action_kind,
     cql_weight={"discrete": 10.0, "continuous": 5.0},
+    bc_weight=dict.fromkeys(("discrete", "continuous"), 1.0),
     temperature={"discrete": 0.5, "continuous": 0.0},
   )
 
@@ -161,33 +155,11 @@ def counterfactual_penalty(parts: Parts, context: LearnerContext) -> Penalty:
       update=lambda params, opt_state, batch, key: (params, opt_state, {}),
       down=down,
     )
-  return _learn(model, context, config, down)
-
-
-def _learn(model: Behaviour, context: LearnerContext, config: Any, down) -> Penalty:
-  """Fits beta to the batch's real rows, a step per update."""
-  optimizer = context.make_optimizer(config.behaviour_learning_rate)
-
-  def init(key: jax.Array):
-    params = model.init(key)
-    return _Behaviour(params, jnp.int32(0)), optimizer.init(params)
-
-  def loss(params: Params, batch: Batch, key: jax.Array) -> jax.Array:
-    cost = model.cost(params, batch.transition, key)
-    return jnp.mean(conservative.real_weight(batch) * cost)
-
-  def update(learned: _Behaviour, opt_state: Any, batch: Batch, key: jax.Array):
-    value, grads = jax.value_and_grad(loss)(learned.params, batch, key)
-    step, moved = optimizer.update(grads, opt_state, learned.params)
-    new = optax.apply_updates(learned.params, step), moved
-    if config.behaviour_updates:
-      learns = learned.step < config.behaviour_updates
-      old = learned.params, opt_state
-      new = jax.tree.map(lambda x, y: jnp.where(learns, x, y), new, old)
-    metrics = {"learner/behaviour_loss": value}
-    return _Behaviour(new[0], learned.step + 1), new[1], metrics
-
-  return Penalty(init, update, down, alone=config.behaviour_pretrain)
+  return clone.penalty(
+    *(model, context, down, config.behaviour_learning_rate),
+    updates=config.behaviour_updates,
+    alone=config.behaviour_pretrain,
+  )
 
 
 def _discrete(

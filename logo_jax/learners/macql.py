@@ -33,7 +33,7 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax import ranges
-from logo_jax.learners.parts import common, conservative, settings
+from logo_jax.learners.parts import clone, common, conservative, settings
 from logo_jax.learners.parts.conservative import Parts, Penalty, View
 from logo_jax.ops import actions, cql
 from logo_jax.types import Learner, LearnerContext, Params
@@ -57,7 +57,8 @@ def make(config: Config, context: LearnerContext) -> Learner:
     context: the environment's spec, statistics and the optimizer's factory.
 
   Returns:
-    A learner with state params {"policy", "value", "penalty"}, the last one empty.
+    A learner with state params {"policy", "value", "penalty"}, the last one a clone
+    that only watches (`parts.clone.watched`), or empty if actions are continuous.
 
   Raises:
     ValueError: a number is out of range, or a choice does not fit the actions.
@@ -74,7 +75,10 @@ def make(config: Config, context: LearnerContext) -> Learner:
       "learner.push_down: 'policy' needs learner.policy='network', got 'greedy'"
     )
   parts = conservative.make_parts(config, context)
-  return conservative.make(parts, context, joint_penalty(parts))
+  penalty = joint_penalty(parts)
+  if kind == "discrete":
+    penalty = clone.watched(penalty, parts, context)
+  return conservative.make(parts, context, penalty)
 
 
 def joint_penalty(parts: Parts) -> Penalty:

@@ -81,9 +81,9 @@ class Config:
   action_penalty: float = 1e-3  # of the mean squared action; continuous only; published
   action_noise: float = 0.2  # deviation of sampled continuous actions; published
   target_noise: float = 0.0  # the same in targets
-  # Values are in scaled rewards; None: 10 if actions are discrete, else 1.
+  # Values are in scaled rewards; None: see `parts.common.reward_scale`.
   reward_scale: float | None = None
-  clip_target: bool = True  # to the range of returns-to-go in the data
+  clip_target: bool = True  # to the range of returns that the data allow
   td_lambda: float = 0.0  # of TD(lambda) targets along windows; 0: one step
   num_heads: int = 2  # values, of which targets take the least
   target_rate: float = 0.005  # Polyak step
@@ -140,6 +140,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
   return Learner(
     *(init, update, parts.policy.initial_carry, act, config.window),
     reads_state=config.value_input == "obs_state",
+    config=config,
   )
 
 
@@ -150,6 +151,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     ValueError: a number is out of range, or a choice does not fit the actions.
   """
   spec, statistics = context.spec, context.statistics
+  config = common.with_reward_scale(config, spec.action_kind, statistics)
   config = _check(config, spec.action_kind)
   trunk = common.make_trunk(config)
   head = heads.deterministic_if_continuous(spec, config.action_noise)
@@ -168,7 +170,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
       config.search_samples,
       config.search_elites,
     ),
-    value_range=backup.value_range(config, statistics),
+    value_range=backup.value_range(config, context),
   )
 
 
@@ -216,6 +218,7 @@ def _value_loss(
     "learner/cql_gap": gap / scale,
     "learner/q": jnp.mean(weight * terms.data_q) / scale,
     "learner/q_target": jnp.mean(weight * terms.target_q) / scale,
+    "learner/targets_clipped": jnp.mean(weight * terms.clipped),
   }
   # Heads learn apart: sum over them, mean over agents and the batch.
   return config.num_heads * (bellman + config.cql_weight * gap), metrics
@@ -257,7 +260,6 @@ def _check(config: Any, action_kind: str) -> Any:
     cql_weight={"discrete": 5.0, "continuous": 1.0},
     search_weight={"discrete": 0.5, "continuous": 0.7},
     value_input={"discrete": "obs_state", "continuous": "obs"},
-    reward_scale=common.REWARD_SCALE,
   )
   ranges.check(
     "learner.",

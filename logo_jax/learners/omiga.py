@@ -25,9 +25,9 @@ imitation of its own imagined actions would regularise it towards itself: at eac
 it could move on from where it is, and the bound on its distance from the data, which is
 what the method is about, would be lost (`policy_on="batch"` does it).
 
-Deviations: rewards are scaled, targets are clipped to the range of returns in the data,
-weights of imitation are at most 100, not e^10, as one recorded action could otherwise
-outweigh the batch; categorical policies are over legal actions, not over all.
+Deviations: rewards are scaled, targets clipped to the data's range of returns, weights
+of imitation are at most 100, not e^10, as one recorded action could otherwise outweigh
+the batch; categorical policies are over legal actions, not over all.
 """
 
 import dataclasses
@@ -76,9 +76,9 @@ class Config:
   # z then count less, and several devices do not agree on the divisor.
   shift_value_loss: bool = False
   policy_on: Literal["real", "batch"] = "real"
-  # Values are in scaled rewards; None: 10 if actions are discrete, else 1.
+  # Values are in scaled rewards; None: see `parts.common.reward_scale`.
   reward_scale: float | None = None
-  clip_target: bool = True  # to the range of returns-to-go in the data
+  clip_target: bool = True  # to the range of returns that the data allow
   target_rate: float = 0.005  # Polyak step
   target_period: int = 1  # updates between such steps
   # Largest norm of gradients; None: as all learners'. Published: 1.
@@ -156,12 +156,14 @@ def make(config: Config, context: LearnerContext) -> Learner:
   def act(params, carry, obs, legal, key, greedy: bool = False):
     return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
 
-  return Learner(init, update, parts.policy.initial_carry, act, config.window)
+  made = init, update, parts.policy.initial_carry, act, config.window
+  return Learner(*made, config=config)
 
 
 def make_parts(config: Any, context: LearnerContext) -> Parts:
   """Checks the configuration, as `make` says, and builds the networks."""
   spec, statistics = context.spec, context.statistics
+  config = common.with_reward_scale(config, spec.action_kind, statistics)
   config = _check(config, spec.action_kind)
   trunk = common.make_trunk(config)
   plain = trunk._replace(recurrent=False)
@@ -176,17 +178,13 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     v=make_agent_network(spec.num_agents, spec.obs_dim, 1, plain),
     mixer=LinearMixer(spec.num_agents, dtype=trunk.dtype),
     statistics=statistics,
-    value_range=backup.value_range(config, statistics),
+    value_range=backup.value_range(config, context),
   )
 
 
 def _check(config: Config, action_kind: str) -> Any:
-  config = common.resolve(
-    config,
-    action_kind,
-    alpha={"discrete": 1.0, "continuous": 10.0},
-    reward_scale=common.REWARD_SCALE,
-  )
+  default = {"discrete": 1.0, "continuous": 10.0}
+  config = common.resolve(config, action_kind, alpha=default)
   given = {} if config.clip_norm is None else {"clip_norm": "(0"}
   ranges.check(
     "learner.",
@@ -247,12 +245,15 @@ def _q_loss(
   next_v = next_weights.mix(_v(parts, target["v"], t.next_obs))
   reward, discount = config.reward_scale * t.reward, config.discount * t.discount
   target_q = td.one_step_target(reward, discount, next_v, parts.value_range)
+  unclipped = td.one_step_target(reward, discount, next_v)
+  clipped = backup.outside(unclipped, parts.value_range)
   loss = jnp.mean(batch.weight * jnp.square(q - target_q))
   scale = config.reward_scale
   metrics = {
     "learner/bellman_error": 0.5 * loss / scale**2,
     "learner/q": jnp.mean(batch.weight * q) / scale,
     "learner/q_target": jnp.mean(batch.weight * target_q) / scale,
+    "learner/targets_clipped": jnp.mean(batch.weight * clipped),
   }
   return loss, metrics
 

@@ -17,6 +17,7 @@ from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.layout import Layout
 from logo_jax.networks.mlp import MLP
 from logo_jax.networks.now import Now
+from logo_jax.ops.ranks import lift
 
 _HEADS = 4  # of each softmax
 _CENTRES = np.log(np.geomspace(0.03, 3.0, 16))  # of distances, half widths of the box
@@ -93,7 +94,8 @@ class Features:
 
   def _summary(self, obs: Tokens) -> jax.Array:
     """What those who see an entity see of it, averaged, and how many; [*b, E, D+1]."""
-    weight = obs.present[..., None] * self._obs.has
+    weight = obs.present[..., None]
+    weight = weight * lift(self._obs.has, weight.ndim)
     num = weight.sum(-3)
     mean = (obs.values * weight).sum(-3) / jnp.maximum(num, 1e-3)
     share = obs.present.mean(-2)[..., None]
@@ -116,7 +118,8 @@ class Features:
     x = state.values[..., self._state.positions]
     difference = x[..., None, :, :] - x[..., :, None, :]
     distance = jnp.sqrt((difference**2).sum(-1) + 1e-6)
-    away = (jnp.log(distance)[..., None] - _CENTRES) / (_CENTRES[1] - _CENTRES[0])
+    away = jnp.log(distance)[..., None]
+    away = (away - lift(_CENTRES, away.ndim)) / (_CENTRES[1] - _CENTRES[0])
     same = jnp.broadcast_to(same, (*shape, 1))
     return jnp.concatenate([same, difference, jnp.exp(-0.5 * away**2)], -1)
 

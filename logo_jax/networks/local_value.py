@@ -46,7 +46,9 @@ class LocalActionValues(NamedTuple):
 
   def init(self, key: jax.Array) -> Params:
     """Stacked parameters, head first."""
-    obs, state = self.statistics.obs.mean.size, self.statistics.state.mean.size
+    obs, state = (
+      m.mean.shape[-1] for m in (self.statistics.obs, self.statistics.state)
+    )
     x = jnp.zeros((self.num_agents, obs + state * self.reads_state))
     keys = jax.random.split(key, self.num_heads)
     return jax.vmap(lambda k: self.network.init(k, x))(keys)

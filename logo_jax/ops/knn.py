@@ -31,7 +31,7 @@ def nearest_distances(
 
   def one(query: Float[Array, " D"]) -> Float[Array, " k"]:
     found = bank[_nearest(query, pieces, k)]
-    return jnp.sort(jnp.sqrt(jnp.sum((found - query) ** 2, -1)))
+    return jnp.sort(jnp.sqrt(jnp.sum((found - query[None]) ** 2, -1)))
 
   return jax.lax.map(one, queries, batch_size=_QUERIES)
 

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 import numpy as np
 
+from logo_jax.ops.ranks import lift
+
 
 class Moments(NamedTuple):
   """Per-feature statistics of a training split.
@@ -54,7 +56,7 @@ def from_statistics(
 
 def standardise(x: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
   """(x - mean) / scale; features last, leading axes broadcast."""
-  return (x - m.mean) / m.scale
+  return (x - lift(m.mean, x.ndim)) / lift(m.scale, x.ndim)
 
 
 def unstandardise(z: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
@@ -62,10 +64,12 @@ def unstandardise(z: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
 
   Without the box, open-loop rollouts run away (MOMA-PPO, Barde et al., 2023).
   """
-  return jnp.clip(z * m.scale + m.mean, m.low, m.high)
+  mean, scale, low, high = (lift(v, z.ndim) for v in (m.mean, m.scale, m.low, m.high))
+  return jnp.clip(z * scale + mean, low, high)
 
 
 def varying_mean(x: Float[Array, "*b"], m: Moments) -> Float[Array, ""]:
   """Mean over all axes of `x`, counting only features that vary."""
+  num = jnp.maximum(m.varies.sum(), 1).astype(x.dtype)
   per_feature = x.reshape(-1, *m.varies.shape).mean(0)
-  return jnp.where(m.varies, per_feature, 0.0).sum() / jnp.maximum(m.varies.sum(), 1)
+  return jnp.where(m.varies, per_feature, 0.0).sum() / num

@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 class BlockWeights(NamedTuple):
-  """Weights in blocks with their sums; computed once, drawn from many times."""
+  """Cumulative weights, of blocks and inside them; made once, drawn from many times.
 
-  weights: Float[Array, "K W"]  # K blocks of W rows, zeros where padded
-  sums: Float[Array, " K"]
+  float32 whatever the log-weights are. They rise only where a weight is positive.
+  """
+
+  rows: Float[Array, "K W"]  # inside each of K blocks of W rows, from their first one
+  blocks: Float[Array, " K"]
 
 
 def block_weights(log_weight: Float[Array, " R"]) -> BlockWeights:
@@ -36,45 +39,68 @@ def block_weights(log_weight: Float[Array, " R"]) -> BlockWeights:
   num_rows = log_weight.shape[0]
   width = math.ceil(math.sqrt(num_rows))
   num_blocks = math.ceil(num_rows / width)
+  log_weight = log_weight.astype(jnp.float32)
   top = jnp.max(log_weight)
   weights = jnp.exp(log_weight - jnp.where(jnp.isfinite(top), top, 0.0))
   weights = jnp.pad(weights, (0, num_blocks * width - num_rows))
   weights = weights.reshape(num_blocks, width)
-  return BlockWeights(weights=weights, sums=weights.sum(-1))
+  return BlockWeights(rows=_cumulative(weights), blocks=_cumulative(weights.sum(-1)))
 
 
 def sample(blocks: BlockWeights, num: int, key: jax.Array) -> Int[Array, " B"]:
   """Draws `num` rows with replacement, each in proportion to its weight.
 
   Two independent uniforms per draw, one a level: a single one would have only 2^23
-  steps, too coarse for millions of rows.
+  steps, too coarse for millions of rows. A draw reads about log2(R) numbers and copies
+  no block, so that memory is that of the draws.
   """
   k_block, k_row = jax.random.split(key)
-  block = _draw(blocks.sums, jax.random.uniform(k_block, (num,)))
-  inside = blocks.weights[block]
-  row = jax.vmap(_draw)(inside, jax.random.uniform(k_row, (num,)))
-  return (block * blocks.weights.shape[-1] + row).astype(jnp.int32)
+  width = blocks.rows.shape[-1]
+  block = _draw(blocks.blocks, len(blocks.blocks), jnp.zeros(num, jnp.int32), k_block)
+  return _draw(blocks.rows.reshape(-1), width, block * width, k_row)
 
 
 def effective_sample_size(log_weight: Float[Array, " R"]) -> Float[Array, ""]:
   """(sum w)^2 / (n sum w^2) over the n rows of finite log-weight: 1 = uniform."""
+  log_weight = log_weight.astype(jnp.float32)
   finite = jnp.isfinite(log_weight)
   top = jnp.max(jnp.where(finite, log_weight, -jnp.inf))
   weight = jnp.where(finite, jnp.exp(log_weight - top), 0.0)
-  n = jnp.maximum(finite.sum(), 1)
+  n = jnp.maximum(finite.sum(), 1).astype(jnp.float32)
   return weight.sum() ** 2 / (n * (weight**2).sum())
 
 
-def _draw(weight: jax.Array, uniform: jax.Array) -> jax.Array:
-  """Indices of [W] weights for uniforms of any shape; never one of weight 0.
+def share(log_weight: Float[Array, " R"], of: Bool[Array, " R"]) -> Float[Array, ""]:
+  """How much of the weight some rows have, the share of draws that are theirs."""
+  total = jax.nn.logsumexp(log_weight)
+  return jnp.where(of, jnp.exp(log_weight - total), 0.0).sum()
+
+
+def _cumulative(weight: jax.Array) -> jax.Array:
+  """Sums along the last axis that never fall, and rise only where `weight` is positive.
 
   XLA sums in a tree, so that rounding can make a cumulative sum fall, or rise where the
-  weight is 0: it is made monotone first, and a row of weight 0 gives way to the last
-  row of positive weight before it.
+  weight is 0.
   """
-  cumulative = jax.lax.cummax(jnp.cumsum(weight))
-  index = jnp.searchsorted(cumulative, uniform * cumulative[-1], side="right")
-  positive = weight > 0
-  last = jax.lax.cummax(jnp.where(positive, jnp.arange(weight.shape[0]), -1))
-  index = last[jnp.minimum(index, weight.shape[0] - 1)]
-  return jnp.where(index < 0, jnp.argmax(positive), index)
+  sums = jnp.where(weight > 0, jnp.cumsum(weight, -1), 0.0)
+  return jax.lax.cummax(sums, weight.ndim - 1)
+
+
+def _draw(
+  cumulative: jax.Array, width: int, first: jax.Array, key: jax.Array
+) -> jax.Array:
+  """For each entry of `first` one of the `width` indices from it on; int32.
+
+  By bisection, in proportion to what `cumulative` rises by; never where it does not.
+  """
+  total = cumulative[first + width - 1]
+  target = jax.random.uniform(key, first.shape, jnp.float32) * total
+  low, size = first, width
+  while size > 1:  # the index wanted is one of the `size` from `low` on
+    half = size // 2
+    below = cumulative[low + half - 1]
+    # The first one above the target; rounding may put that at the total.
+    found = (below > target) | (below >= total)
+    low = jnp.where(found, low, low + half)
+    size -= half
+  return low

@@ -1,16 +1,19 @@
 """Puts components together and refuses what cannot work, before anything is traced."""
 
+from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
-from logo_jax.envs import base
-from logo_jax.ops.standardise import moments
-from logo_jax.training import memory, optimizers
+from logo_jax.ops.standardise import Moments, moments
+from logo_jax.registry import Component
+from logo_jax.training import ends, memory, optimizers
 from logo_jax.types import (
   EnvSpec,
   Learner,
@@ -28,6 +31,9 @@ class Imagination(NamedTuple):
   model: WorldModel
   uncertainty: Uncertainty
   weighting: Weighting
+  # (rewards, discounts) -> bool, the steps at which something happens; for metrics.
+  eventful: Callable[[jax.Array, jax.Array], jax.Array] = lambda r, d: d <= 0.5
+  ends_known: bool = False  # episodes end by the environment's rule
 
 
 class System(NamedTuple):
@@ -58,12 +64,11 @@ def compose(
     ValueError: components that do not fit together, by name.
   """
   imagination = _imagination(config, spec, statistics)
-  if imagination is not None:
-    low, high = statistics.return_range
-    low -= imagination.weighting.return_loss
-    statistics = statistics._replace(return_range=(low, high))
   context = LearnerContext(
-    spec, statistics, functools.partial(optimizers.adam, axis_name=axis_name)
+    spec,
+    statistics,
+    functools.partial(optimizers.adam, axis_name=axis_name),
+    imagination.weighting.return_loss if imagination else 0.0,
   )
   learner = registry.make("learner", config.learner, context)
   if imagination is not None:
@@ -87,8 +92,11 @@ def _imagination(
       allowed = ", ".join(registry.names(kind))
       raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
   model = registry.make("model", config.model, spec, statistics)
-  if config.termination == "known":
-    model = _with_known_termination(model, spec)
+  ends_known = config.termination == "known"
+  if config.termination is None:
+    ends_known = ends.are_known(model, spec)
+  if ends_known:
+    model = ends.with_rule(model, spec)
   uncertainty = registry.make("uncertainty", chosen["uncertainty"], statistics)
   if model.num_views < uncertainty.min_views:
     raise ValueError(
@@ -97,7 +105,13 @@ def _imagination(
       f"{model.num_views}"
     )
   weighting = registry.make("weighting", chosen["weighting"], statistics)
-  return Imagination(model, uncertainty, weighting)
+  eventful = functools.partial(_eventful, statistics.reward)
+  return Imagination(model, uncertainty, weighting, eventful, ends_known)
+
+
+def _eventful(m: Moments, reward: jax.Array, discount: jax.Array) -> jax.Array:
+  """An end, or a reward more than a standard deviation from the mean."""
+  return (discount <= 0.5) | (jnp.abs(reward - m.mean) > m.std)
 
 
 def _check_states(
@@ -122,25 +136,27 @@ def _check_states(
       )
 
 
-def _with_known_termination(model: WorldModel, spec: EnvSpec) -> WorldModel:
-  """The model, whose imagined episodes end as the environment's do."""
-  rule = base.termination_rule(spec.name)
-  if rule is None:
-    raise ValueError(
-      f"termination: 'known' needs an environment that says when its episodes end; "
-      f"{spec.name!r} does not, allowed is 'learned'"
-    )
-  try:
-    jax.eval_shape(rule, jax.ShapeDtypeStruct((spec.state_dim,), np.float32))
-  except ValueError as error:
-    raise ValueError(f"termination: 'known' does not fit the data: {error}") from None
+def resolved(config: ExperimentConfig, system: System) -> ExperimentConfig:
+  """The configuration with all that is None by default as the system has it.
 
-  def step(params, latent, action, key):
-    latent, prediction = model.step(params, latent, action, key)
-    ended = rule(prediction.state).astype(prediction.discount.dtype)
-    return latent, prediction._replace(discount=1.0 - ended)
+  Args:
+    config: of the system.
+    system: what `compose` makes of it.
+  """
+  made: dict[str, Any] = {"imagine_after": imagine_after(config)}
+  if system.learner.config is not None:
+    made["learner"] = Component(config.learner.name, system.learner.config)
+  if config.termination is None and system.imagination is not None:
+    known = system.imagination.ends_known
+    made["termination"] = "known" if known else "learned"
+  return dataclasses.replace(config, **made)
 
-  return model._replace(step=step)
+
+def imagine_after(config: ExperimentConfig) -> int:
+  """Updates before which nothing imagined is learned from."""
+  if config.imagine_after is not None:
+    return config.imagine_after
+  return min(1_000, config.total_updates // 5)
 
 
 def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
@@ -164,7 +180,8 @@ def check_budget(config: ExperimentConfig) -> None:
   """
   counts = "num_seeds total_updates batch_size horizon num_starts collect_interval"
   counts += " replay_collections data_parallel"
-  ranges.check("", config, real_share="(0,1]", **_at_least_one(counts))
+  given = {} if config.imagine_after is None else {"imagine_after": "[0"}
+  ranges.check("", config, real_share="(0,1]", **_at_least_one(counts), **given)
   fit = _at_least_one("updates batch_size interval patience unroll")
   ranges.check("fit.", config.fit, learning_rate="(0", **fit)
   episodes = _at_least_one("interval episodes final_episodes")

@@ -47,7 +47,7 @@ def imagine(
     ends than goes on; that step is valid, the steps after it are not.
   """
   model_params, uncertainty_params, learner_params = params
-  model, uncertainty, weighting = imagination
+  model, uncertainty, weighting, *_ = imagination
 
   def step(carry: _Carry, count: jax.Array) -> tuple[_Carry, Collection]:
     k_act, k_model = jax.random.split(jax.random.fold_in(k_steps, count))

@@ -20,6 +20,7 @@ from logo_jax.training import parallel
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
+  ClippingAlarm,
   Evaluator,
   Session,
   check_finite,
@@ -145,6 +146,7 @@ def train(
     if fresh and evaluator:  # the curve's first point: an untrained policy
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), "train")
+    watch_clipping = ClippingAlarm(total)
     feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)
     with feeds as feed, progress(f"train {config.preset}", total, initial=step) as bar:
       while step < total:
@@ -157,6 +159,7 @@ def train(
         session.seconds.add("train", time.monotonic() - start)
         step += interval
         check_finite(logged, step, "update")
+        watch_clipping(logged, step)
         score = None
         if evaluator and (step % config.evaluation.interval == 0 or step == total):
           logged |= _evaluate(session, evaluator, state)

@@ -13,11 +13,13 @@ import numpy as np
 from logo_jax.config import ExperimentConfig
 from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
-from logo_jax.logging import Stop
+from logo_jax.logging import Stop, say
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
 from logo_jax.types import Dataset, Environment, HostEnvironment, Learner, Params
+
+CLIPPED_SHARE = 0.05  # of targets, above which it is said
 
 
 class Diverged(ValueError):
@@ -67,6 +69,30 @@ def check_finite(metrics: Mapping[str, float], step: int, unit: str) -> None:
     if not math.isfinite(value):
       raise Diverged(
         f"{name}: {value} at {unit} {step}; the last checkpoint, from before, is kept"
+      )
+
+
+class ClippingAlarm:
+  """Says once that many targets lie outside of what the data allow.
+
+  At first many do: values that have not been learned are noise around 0, and 0 is where
+  the range of returns often ends.
+  """
+
+  def __init__(self, total_updates: int) -> None:
+    """Looks from half of the updates on, or from the 5,000th."""
+    self._since = min(total_updates // 2, 5_000)
+    self._said = False
+
+  def __call__(self, metrics: Mapping[str, float], step: int) -> None:
+    """Looks at the metrics of a chunk."""
+    share = metrics.get("learner/targets_clipped", 0.0)
+    if share > CLIPPED_SHARE and step >= self._since and not self._said:
+      self._said = True
+      say(
+        f"warning: at update {step} {share:.0%} of the targets of values are outside "
+        "the range of returns in the data and are clipped to it; what they differ in "
+        "is lost. learner.clip_target=False does without the range"
       )
 
 

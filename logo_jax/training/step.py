@@ -21,7 +21,8 @@ from logo_jax.replay import ring as ring_lib
 from logo_jax.replay import sampling, windows
 from logo_jax.replay.ring import Ring
 from logo_jax.replay.sampling import BlockWeights
-from logo_jax.training.compose import System, batch_shares
+from logo_jax.training import mixing
+from logo_jax.training.compose import System, batch_shares, imagine_after
 from logo_jax.training.imagine import imagine
 from logo_jax.training.shards import mean_over_shards, relative_mass, shard_key
 from logo_jax.types import (
@@ -88,6 +89,7 @@ class _Source(NamedTuple):
   blocks: BlockWeights
   mass: jax.Array  # weight of drawn rows; this device's relative to the others'
   runs: windows.Runs | tuple[()]  # rollouts' rows, where windows are learned from
+  ready: jax.Array  # bool [], imagined rows are learned from
 
 
 def make_train(
@@ -120,6 +122,7 @@ class _TrainStep:
     self._window = window = self._learner.window
     self._num_real, self._num_imagined = num_real // window, num_imagined // window
     self._num_starts = config.num_starts // config.data_parallel
+    self._imagine_after = imagine_after(config)
 
   def init(
     self, key: jax.Array, model_params: Params, data: Dataset | Feed
@@ -128,7 +131,7 @@ class _TrainStep:
     learner = self._learner.init(k_learner)
     uncertainty, ring = (), ()
     if self._imagination is not None:
-      model, scorer, _ = self._imagination
+      model, scorer, *_ = self._imagination
       if isinstance(data, Dataset):
         data = Feed(data.rows, self.calibration(data))
       held_out = transitions(data.rows, data.draws.held_out)
@@ -210,25 +213,34 @@ class _TrainStep:
   def _write(self, state: TrainState, starts: Transition, key: jax.Array):
     assert self._imagination is not None and isinstance(state.ring, Ring)
     params = (state.model, state.uncertainty, state.learner.params)
-    ring = ring_lib.write(state.ring, self._collect(params, starts, key))
-    _, uncertainty, weighting = self._imagination
-    u = uncertainty.calibrate(state.uncertainty, ring.content.score)
-    valid = ring.content.valid
+    ring = state.ring
+    # What policies imagine that have hardly begun to learn is forgotten at once.
+    ready = state.step >= self._imagine_after
+    old = ring.content.valid & (state.step > self._imagine_after)
+    ring = ring._replace(content=ring.content._replace(valid=old))
+    ring = ring_lib.write(ring, self._collect(params, starts, key))
+    _, uncertainty, weighting, eventful, _ = self._imagination
+    content = ring.content
+    u = uncertainty.calibrate(state.uncertainty, content.score)
+    valid = content.valid
     log_weight = jnp.where(valid, weighting.log_weight(u), -jnp.inf)
     blocks = sampling.block_weights(log_weight)
     mass = relative_mass(jax.nn.logsumexp(log_weight), self._axis)
     runs = windows.runs_of(valid) if self._window > 1 else ()
     num = jnp.maximum(valid.sum(), 1)
+    events = valid & eventful(content.rows.reward, content.rows.discount)
     # At the floor, P_u = 0; nothing is clipped where all weigh the same.
     clipped = valid & (log_weight <= 0) & (log_weight < log_weight.max())
     metrics = {
       "imagination/uncertainty": jnp.where(valid, u, 0).sum() / num,
       "imagination/effective_sample_size": sampling.effective_sample_size(log_weight),
       "imagination/share_clipped": clipped.sum() / num,
+      "imagination/share_eventful": events.sum() / num,
+      "imagination/share_eventful_drawn": sampling.share(log_weight, events),
       # Times the devices: metrics are means over them, but each has rows of its own.
       "imagination/rows": num * float(self._config.data_parallel),
     }
-    return state._replace(ring=ring), _Source(ring, blocks, mass, runs), metrics
+    return state._replace(ring=ring), _Source(ring, blocks, mass, runs, ready), metrics
 
   # Phase 3.
 
@@ -236,16 +248,16 @@ class _TrainStep:
     """The real part of a batch, in which all steps of the dataset weigh alike."""
     share = self._real_share
     if self._window == 1:
-      return _batch(transitions(rows, index), 1.0, True, share)
+      return mixing.batch_of(transitions(rows, index), 1.0, True, share)
     t = window_transitions(rows, index)
-    return _batch(t, windows.weights(index), True, share)
+    return mixing.batch_of(t, windows.weights(index), True, share)
 
   def _imagined(
     self, source: _Source, uncertainty_params: Params, key: jax.Array
   ) -> Batch:
     """The imagined part, drawn by weight; windows lie around the rows drawn."""
     assert self._imagination is not None
-    _, uncertainty, weighting = self._imagination
+    _, uncertainty, weighting, *_ = self._imagination
     content, weight = source.ring.content, source.mass
     num, length = self._num_imagined, self._window
     if length == 1:
@@ -261,7 +273,8 @@ class _TrainStep:
       weight = weight * windows.weights(index)
       index = index[..., :-1]
     u = uncertainty.calibrate(uncertainty_params, content.score[index])
-    return _batch(weighting.on_sample(t, u), weight, False, self._real_share)
+    t = weighting.on_sample(t, u)
+    return mixing.batch_of(t, weight, False, self._real_share)
 
   def _batch(
     self,
@@ -275,21 +288,12 @@ class _TrainStep:
       return real
     imagined = self._imagined(source, uncertainty_params, keys.imagined)
     if self._config.mix == "bernoulli":
-      heads = jax.random.uniform(keys.coin) < self._real_share
-      return jax.tree.map(lambda a, b: jnp.where(heads, a, b), real, imagined)
-    shared = real.real_share
-    real, imagined = (b._replace(real_share=()) for b in (real, imagined))
-    both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), real, imagined)
-    return both._replace(real_share=shared)
+      coin = jax.random.uniform(keys.coin)
+      return mixing.by_coin(real, imagined, coin, source.ready)
+    return mixing.side_by_side(real, imagined, source.ready)
 
 
 def _norm(params: Params) -> jax.Array:
   """Of the parameters proper; a count beside them is none."""
   leaves = jax.tree.leaves(params)
   return optax.global_norm([x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)])
-
-
-def _batch(t: Transition, weight: jax.Array | float, real: bool, share: float) -> Batch:
-  shape = t.reward.shape
-  weights = jnp.broadcast_to(jnp.asarray(weight, jnp.float32), shape)
-  return Batch(t, weights, jnp.full(shape, real), jnp.float32(share))

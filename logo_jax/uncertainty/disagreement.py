@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logo_jax import ranges
+from logo_jax.ops.ranks import lift
 from logo_jax.types import (
   Params,
   Prediction,
@@ -33,7 +34,7 @@ from logo_jax.types import (
   Uncertainty,
   WorldModel,
 )
-from logo_jax.uncertainty.parts import ACCUMULATE, REDUCE, predict
+from logo_jax.uncertainty.parts import ACCUMULATE, REDUCE, Kinds, predict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Config:
   beta: float = 5.0
   # Over groups: with halting, any unknown group halts, or all on average, or all.
   over_groups: Literal["max", "mean", "min"] = "max"
+  # Match scores among kinds of steps (`parts.Kinds`), which is for confidence: where
+  # much happens members disagree more, however well they know it.
+  by_kind: bool = False
   # Along a rollout: of each step alone, or accumulated over the steps before it.
   accumulate: Literal["step", "cummax", "cumsum"] = "step"
 
@@ -94,13 +98,22 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
     key: jax.Array,
   ) -> Params:
     del bank
-    prediction = predict(model, model_params, held_out, key)
-    return thresholds(disagreement(prediction, config.kind), config)
+    p = predict(model, model_params, held_out, key)
+    unit = thresholds(disagreement(p, config.kind), config)
+    if not config.by_kind:
+      return unit
+    return unit, Kinds.fit(in_units(p, unit), p.reward, p.discount)
+
+  def in_units(prediction: Prediction, unit: jax.Array) -> jax.Array:
+    of_groups = disagreement(prediction, config.kind)
+    of_groups /= lift(jnp.maximum(unit, 1e-8), of_groups.ndim)
+    return REDUCE[config.over_groups](of_groups)
 
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:
-    del t
-    of_groups = disagreement(prediction, config.kind) / jnp.maximum(params, 1e-8)
-    return REDUCE[config.over_groups](of_groups)
+    if not config.by_kind:
+      return in_units(prediction, params)
+    unit, kinds = params
+    return kinds.matched(in_units(prediction, unit), t.reward, t.discount)
 
   return Uncertainty(
     min_views=1 if config.kind == "aleatoric" else 2,

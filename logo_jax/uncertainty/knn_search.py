@@ -31,6 +31,7 @@ from jaxtyping import Array, Float
 
 from logo_jax import ranges
 from logo_jax.ops import actions, knn
+from logo_jax.ops.ranks import lift
 from logo_jax.ops.standardise import standardise
 from logo_jax.types import (
   Params,
@@ -119,8 +120,8 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
 
   def score(params: Bank, t: Transition, prediction: Prediction) -> jax.Array:
     del prediction
-    of_agents = search(params.points, t) / jnp.maximum(params.unit, 1e-8)
-    return REDUCE[config.over_agents](of_agents)
+    unit = lift(jnp.maximum(params.unit, 1e-8), t.reward.ndim + 1)
+    return REDUCE[config.over_agents](search(params.points, t) / unit)
 
   return Uncertainty(
     min_views=1,

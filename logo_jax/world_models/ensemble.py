@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from logo_jax import ranges
+from logo_jax.ops.ranks import lift
 from logo_jax.types import (
   EnvSpec,
   Metrics,
@@ -173,5 +174,6 @@ def _hash(t: Transition) -> jax.Array:
     )  # small integers differ little
     bits ^= bits >> 13
     odd = 2 * jnp.arange(bits.shape[-1], dtype=jnp.uint32) + 1
-    total = total * 31 + (bits * (odd * jnp.uint32(2654435761))).sum(-1)
+    odd = lift(odd * jnp.uint32(2654435761), bits.ndim)
+    total = total * 31 + (bits * odd).sum(-1)
   return total

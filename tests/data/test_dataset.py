@@ -1,8 +1,12 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from logo_jax.data import dataset
+from logo_jax.envs import base
+from logo_jax.layout import Column, Layout, Table
 from logo_jax.types import EnvSpec, Rows
 from tests import toys
 
@@ -66,6 +70,24 @@ def test_statistics_by_hand():
   )
   # Returns-to-go: (3, 2), (5), (-2, -3, -4).
   assert s.return_range == (-4.0, 5.0)
+  # Two of three episodes are cut; the reward of 5 comes with the end of the third.
+  assert s.cut_rewards == (-4.0, 2.0)
+
+
+def test_unlike_agents_have_moments_of_their_own(monkeypatch):
+  """Where the layout gives a place another meaning, and only there."""
+  table = Table((Column("x", shared=False),), ((0,), (-1,)))
+  other = dataclasses.replace(table, index=((-1,), (0,)))
+  for tables, alike in (((table, other), False), ((table, table), True)):
+    layout = Layout(2, table, tables, ((0,), (1,)), ((-1,), (-1,)))
+    monkeypatch.setattr(base, "layout", lambda spec, of=layout: of)
+    loaded = dataset.load(_stored())
+    mean = loaded.statistics.obs.mean
+    if alike:
+      np.testing.assert_allclose(mean, [0.0], atol=1e-6)
+    else:  # of the same rows, with opposite signs
+      first, last = int(loaded.data.train[0]), int(loaded.data.train[-1]) + 1
+      np.testing.assert_allclose(mean, np.array([[1.0], [-1.0]]) * (first + last) / 2)
 
 
 def test_too_few_episodes_are_refused():

@@ -10,9 +10,10 @@ from logo_jax.types import Statistics, Transition
 from logo_jax.world_models import direct, logo
 
 
-def statistics(played) -> Statistics:
-  """Of time steps with any leading axes."""
-  obs = played.obs.reshape(-1, played.obs.shape[-1])
+def statistics(spec, played) -> Statistics:
+  """Of time steps with any leading axes; each agent's own where they are unlike."""
+  own = played.obs.shape[-1:] if spec.layout.agents_alike else played.obs.shape[-2:]
+  obs = played.obs.reshape(-1, *own)
   state = played.state.reshape(-1, played.state.shape[-1])
   return Statistics(
     obs=moments(obs),
@@ -24,7 +25,7 @@ def statistics(played) -> Statistics:
 
 def expect_round_trip(spec, played):
   """Vectors turn into tokens and back."""
-  known = statistics(played)
+  known = statistics(spec, played)
   state = typed.make([spec.layout.state], known.state)
   obs = typed.make(spec.layout.obs, known.obs, spec.obs_mask)
 
@@ -68,7 +69,7 @@ def expect_learnable(spec, played, action):
   batch = jax.tree.map(lambda x: jnp.asarray(x).reshape(-1, *x.shape[2:]), batch)
   for module in (direct, logo):
     config = module.Config(network="entity", hidden_size=8)
-    model = module.make(config, spec, statistics(played))
+    model = module.make(config, spec, statistics(spec, played))
     params = _drawn(expect_steps(model, batch))
     for x in jax.tree.leaves(_gradient(model, batch)(params)):
       assert np.isfinite(x).all()

@@ -12,7 +12,7 @@ TARGET = jnp.array([0.3, -0.6])
 
 
 def _score(action, target=TARGET):
-  return -200 * jnp.square(action - target).sum(-1)
+  return -200 * jnp.square(action - jnp.broadcast_to(target, action.shape)).sum(-1)
 
 
 def test_soft_update_by_hand():

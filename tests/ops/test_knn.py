@@ -36,7 +36,7 @@ def test_pieces_of_any_size_are_the_whole(monkeypatch, num, points):
 def test_points_of_the_bank_are_at_distance_0():
   """Far from the origin, where products of float32 give negative squares."""
   bank = 10 + jax.random.normal(jax.random.key(0), (300, 64))
-  by_product = (bank**2).sum(-1)[:, None] - 2 * bank @ bank.T + (bank**2).sum(-1)
+  by_product = (bank**2).sum(-1)[:, None] - 2 * bank @ bank.T + (bank**2).sum(-1)[None]
   assert jnp.diagonal(by_product).min() < 0
   assert not knn.nearest_distances(bank, bank, 1).any()
   near = bank + 1e-3 * jax.random.normal(jax.random.key(1), bank.shape)

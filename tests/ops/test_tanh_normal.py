@@ -33,7 +33,7 @@ def test_samples_follow_the_density():
   action = tanh_normal.sample(mean, log_var, jax.random.key(0))
   assert float(jnp.abs(action).max()) <= 1
   grid = jnp.linspace(-0.9999, 0.9999, 20_001)[:, None]
-  density = np.exp(tanh_normal.log_prob(grid, mean[0], log_var[0]))
+  density = np.exp(tanh_normal.log_prob(grid, mean[:1], log_var[:1]))
   expected = np.trapezoid(density * grid[:, 0], grid[:, 0])
   assert float(action.mean()) == pytest.approx(expected, abs=0.01)
   np.testing.assert_allclose(tanh_normal.mode(mean[:1]), [[np.tanh(0.3)]], rtol=1e-6)

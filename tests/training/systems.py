@@ -28,6 +28,7 @@ def small(preset: str = "logo", **changes) -> ExperimentConfig:
     num_starts=16,
     horizon=3,
     replay_collections=4,
+    imagine_after=0,
     fit=FIT,
   )
   return dataclasses.replace(config, **(budget | parts | changes))

@@ -66,13 +66,37 @@ def test_known_terminations_are_the_rule_on_predicted_states():
     params = jax.jit(model.init)(jax.random.key(0))
     return jax.jit(model.step)(params, model.start(params, t, key), t.action, key)[1]
 
-  known = predict(KNOWN)
+  known = predict(dataclasses.replace(KNOWN, termination=None))  # the default
   learned = predict(dataclasses.replace(KNOWN, termination="learned"))
   stands = (known.state[:, 0] > 0.7) & (jnp.abs(known.state[:, 1]) < 0.2)
   np.testing.assert_array_equal(known.discount, stands.astype(jnp.float32))
   assert known.discount.dtype == learned.discount.dtype
   assert 10 < stands.sum() < 54 and not np.array_equal(learned.discount, stands)
   np.testing.assert_array_equal(known.state, learned.state)
+
+
+@pytest.mark.parametrize(
+  ("preset", "spec", "expected"),
+  [
+    ("logo", HOPPER, ("known", 1.0, 1_000)),
+    ("logo", toys.corridor().spec, ("learned", 10.0, 1_000)),
+    ("macql", toys.corridor().spec, (None, 10.0, 1_000)),  # nothing is imagined
+    ("logo", dataclasses.replace(HOPPER, state_dim=12), ("learned", 1.0, 1_000)),
+    ("sumo", HOPPER, ("learned", 1.0, 1_000)),  # its models predict no states
+  ],
+)
+def test_what_is_none_by_default_is_resolved(preset, spec, expected):
+  config = presets.get(preset)
+  obs, state = (moments(np.zeros((2, n))) for n in (spec.obs_dim, spec.state_dim))
+  statistics = Statistics(obs, state, moments(np.zeros(2)), (0.0, 2.0))
+  config = compose.resolved(config, compose.compose(config, spec, statistics))
+  learner = config.learner.config
+  assert (config.termination, learner.reward_scale, config.imagine_after) == expected
+  assert config_lib.from_dict(config_lib.to_dict(config)) == config
+  again = compose.resolved(config, compose.compose(config, spec, statistics))
+  assert again == config
+  short = dataclasses.replace(presets.get(preset), total_updates=500)
+  assert compose.imagine_after(short) == 100
 
 
 @pytest.mark.parametrize(
@@ -167,8 +191,7 @@ def test_learners_allow_for_what_a_weighting_takes(
     weighting=component("weighting", weighting, **fields),
   )
   compose.compose(config, loaded.spec, loaded.statistics)
-  low, high = loaded.statistics.return_range
-  np.testing.assert_allclose(seen[0].statistics.return_range, (low - loss, high))
+  np.testing.assert_allclose(seen[0].return_loss, loss)
 
 
 def test_half_a_model_is_refused(loaded):

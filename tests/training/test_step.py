@@ -11,9 +11,10 @@ from logo_jax import presets
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
 from logo_jax.registry import component
-from logo_jax.training.compose import Imagination
+from logo_jax.training.compose import Imagination, System
 from logo_jax.training.imagine import imagine
-from logo_jax.types import Learner, Uncertainty
+from logo_jax.training.step import make_train
+from logo_jax.types import Learner, LearnerState, Uncertainty
 from logo_jax.weighting import uniform
 from tests import skirmish, toys
 from tests.training import systems
@@ -97,6 +98,37 @@ def transitions_like(now):
   )
 
 
+def test_real_rows_alone_at_first_and_what_was_imagined_is_forgotten(loaded):
+  """Until 20 updates are done; collections are 10 updates apart, of 16 rows."""
+
+  def update(state, batch, key):
+    imagined = jnp.mean(batch.weight * ~batch.real)
+    metrics = {"imagined": imagined, "real_share": batch.real_share}
+    return state._replace(step=state.step + 1), metrics
+
+  learner = Learner(
+    init=lambda key: LearnerState((), (), (), jnp.int32(0)),
+    update=update,
+    initial_carry=lambda shape: (),
+    act=_move_right,
+  )
+  imagination = _simulator()
+  imagination = imagination._replace(
+    uncertainty=imagination.uncertainty._replace(init=lambda *args: ())
+  )
+  config = systems.small("logo", imagine_after=20, horizon=1)
+  train = make_train(System(learner, imagination), config)
+  state = train.init(jax.random.key(0), (), loaded.data)
+  chunk, seen = jax.jit(train.chunk), []
+  for _ in range(4):
+    state, metrics = chunk(state, loaded.data)
+    seen.append([float(metrics[k]) for k in ("imagination/rows", *_WATCHED)])
+  assert seen == [[16, 0, 1], [16, 0, 1], [16, 0.5, 0.5], [32, 0.5, 0.5]]
+
+
+_WATCHED = ("imagined", "real_share")
+
+
 # What is made of parts that others have, too, is left out by default.
 _SLOW = (
   "logo_uniform",
@@ -147,16 +179,16 @@ def _train_some(preset, loaded, **changes):
   _, train, params = systems.train_parts(config, loaded)
   traces = 0
 
-  def counted(state, data):
+  def chunk(state, data):  # named so that other tests find its program in the cache
     nonlocal traces
     traces += 1
     return train.chunk(state, data)
 
   state = jax.jit(train.init)(jax.random.key(0), params, loaded.data)
-  chunk = jax.jit(counted, donate_argnums=0)
+  run = jax.jit(chunk, donate_argnums=0)
   before = jax.device_get(state.learner.params)
   for _ in range(3):
-    state, metrics = chunk(state, loaded.data)
+    state, metrics = run(state, loaded.data)
   assert traces == 1
   assert int(state.step) == 30 == int(state.learner.step)
   assert all(np.isfinite(v).all() for v in jax.tree.leaves(metrics))

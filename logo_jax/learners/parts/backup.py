@@ -1,5 +1,6 @@
 """Bellman targets, and target networks that follow the learned ones."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,7 +10,11 @@ import optax
 from logo_jax.networks import heads
 from logo_jax.networks.heads import ActionHead
 from logo_jax.ops import td
-from logo_jax.types import Batch, Params, Statistics, Transition
+from logo_jax.types import Batch, LearnerContext, Params, Transition
+
+# Of the range, by how much a target may leave it before it counts as clipped: values
+# that are 0 but for noise do all the time.
+_NOISE = 0.005
 
 
 def returns(
@@ -40,17 +45,44 @@ def returns(
   return target if value_range is None else jnp.clip(target, *value_range)
 
 
-def value_range(config: Any, statistics: Statistics) -> tuple[float, float] | None:
+def value_range(config: Any, context: LearnerContext) -> tuple[float, float] | None:
   """Least and largest value that the data allow, in scaled rewards; None for no bounds.
 
+  They are those of the recorded returns. Where recordings are cut before episodes end,
+  a return goes on past the cut, at most with the least or the largest reward for ever:
+  r / (1 - gamma).
+
   Args:
-    config: has `clip_target` and `reward_scale`.
-    statistics: of the dataset.
+    config: has `clip_target`, `discount` and `reward_scale`.
+    context: has the statistics of the dataset, and what weighting takes from returns.
   """
   if not config.clip_target:
     return None
+  statistics = context.statistics
   low, high = statistics.return_range
-  return config.reward_scale * low, config.reward_scale * high
+  low -= context.return_loss
+  least, most = (_for_ever(r, config.discount) for r in statistics.cut_rewards)
+  return config.reward_scale * min(low, least), config.reward_scale * max(high, most)
+
+
+def _for_ever(reward: float, discount: float) -> float:
+  if reward == 0:
+    return 0.0
+  return reward / (1 - discount) if discount < 1 else math.copysign(math.inf, reward)
+
+
+def outside(target: jax.Array, value_range: tuple[float, float] | None) -> jax.Array:
+  """1 where a target is outside of the range and has to be clipped, else 0.
+
+  Args:
+    target: unclipped, of any shape.
+    value_range: from `value_range`.
+  """
+  if value_range is None:
+    return jnp.zeros_like(target)
+  low, high = value_range
+  noise = _NOISE * (high - low) if math.isfinite(high - low) else 0.0
+  return ((target < low - noise) | (target > high + noise)).astype(target.dtype)
 
 
 def follow(params: Params, target: Params, step: jax.Array, config: Any) -> Params:

@@ -1,10 +1,12 @@
 """Fields and checks that every learner's configuration has."""
 
 import dataclasses
+import math
 from typing import Any
 
 from logo_jax import ranges
 from logo_jax.networks.agent import Trunk
+from logo_jax.types import Statistics
 
 
 def make_trunk(config: Any) -> Trunk:
@@ -27,8 +29,31 @@ def make_trunk(config: Any) -> Trunk:
   )
 
 
-# Default of `reward_scale`: discrete values are then as large as on SMAC (measured).
-REWARD_SCALE = {"discrete": 10.0, "continuous": 1.0}
+# What the largest return comes to, as on SMAC (measured on SMAX, where it is 2).
+_LARGEST_RETURN = 20.0
+
+
+def reward_scale(action_kind: str, statistics: Statistics) -> float:
+  """What makes returns of discrete tasks about as large as SMAC's, a power of ten.
+
+  All qualities of a task so have one scale: 10 for SMAX, whose returns go up to 2, and
+  1 for files in SMAC's own unit. Continuous actions, whose learners' weights are those
+  of published code, have 1.
+
+  Args:
+    action_kind: "discrete" or "continuous".
+    statistics: of the dataset.
+  """
+  largest = max(map(abs, statistics.return_range))
+  if action_kind == "continuous" or largest == 0:
+    return 1.0
+  return 10.0 ** round(math.log10(_LARGEST_RETURN / largest))
+
+
+def with_reward_scale(config: Any, action_kind: str, statistics: Statistics) -> Any:
+  """The configuration, whose `reward_scale` is filled in if it is None."""
+  scale = reward_scale(action_kind, statistics)
+  return resolve(config, action_kind, reward_scale={action_kind: scale})
 
 
 def check_td_lambda(config: Any) -> None:

@@ -67,6 +67,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
     ValueError: a number is out of range, or a choice does not fit the actions.
   """
   spec, statistics = context.spec, context.statistics
+  config = common.with_reward_scale(config, spec.action_kind, statistics)
   config = settings.check(config, spec.action_kind)
   trunk = common.make_trunk(config)
   value = make_value(spec, statistics, trunk, config.num_heads)
@@ -77,7 +78,7 @@ def make_parts(config: Any, context: LearnerContext) -> Parts:
   else:
     head = heads.deterministic_if_continuous(spec, config.action_noise)
     policy = make_policy(spec, statistics.obs, head, trunk)
-  return Parts(config, policy, value, backup.value_range(config, statistics))
+  return Parts(config, policy, value, backup.value_range(config, context))
 
 
 def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
@@ -128,7 +129,9 @@ def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
     policy = _policy_params(parts, params)
     return parts.policy.act(policy, carry, obs, legal, key, greedy)
 
-  return Learner(init, update, parts.policy.initial_carry, act, config.window)
+  return Learner(
+    *(init, update, parts.policy.initial_carry, act, config.window), config=config
+  )
 
 
 def losses(
@@ -162,9 +165,11 @@ def losses(
   view = View(t, encoded, params["value"], contexts[0], fixed, next_fixed, batch.weight)
   down, down_metrics = penalty.down(penalty_params, view, k_down)
   data_q = parts.value.joint(params["value"], contexts[0], encoded)  # [H, *b]
-  target_q = _target(parts, target, contexts[1], batch, k_target)
+  target_q, clipped = _target(parts, target, contexts[1], batch, k_target)
   loss, metrics = _value_loss(parts, data_q, target_q, down, batch)
-  metrics |= down_metrics
+  metrics |= down_metrics | {
+    "learner/targets_clipped": jnp.mean(batch.weight * clipped)
+  }
   if config.policy == "network":
     frozen = jax.lax.stop_gradient(view)
     policy_loss, more = _policy_loss(parts, frozen, outputs, batch, k_policy)
@@ -219,8 +224,8 @@ def _target(
   next_context: Any,
   batch: Batch,
   key: jax.Array,
-) -> jax.Array:
-  """Eq. 11 with termination: [*b], in scaled rewards."""
+) -> tuple[jax.Array, jax.Array]:
+  """Eq. 11 with termination, in scaled rewards, and what was clipped; both [*b]."""
   config, t = parts.config, batch.transition
   context, next_target = parts.value.contexts(target["value"], t)
   joint = functools.partial(parts.value.joint, target["value"])
@@ -236,7 +241,9 @@ def _target(
     chosen, _ = head.sample(outputs, t.next_legal, key)
     next_q = joint(next_target, actions.encode(chosen, num_actions))
   next_q = next_q.min(0)
-  return backup.returns(batch, next_q, config, parts.value_range)
+  target_q = backup.returns(batch, next_q, config, parts.value_range)
+  unclipped = backup.returns(batch, next_q, config)
+  return target_q, backup.outside(unclipped, parts.value_range)
 
 
 def _policy_outputs(parts: Parts, params, contexts, t: Transition):

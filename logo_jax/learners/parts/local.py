@@ -34,6 +34,7 @@ class ValueTerms(NamedTuple):
   data_q: jax.Array  # of recorded actions, [H, *b, N]
   down: jax.Array  # soft maximum that the conservative term lowers, [H, *b, N]
   target_q: jax.Array  # [*b, N], without gradient
+  clipped: jax.Array  # 1 where a target was outside the range of values, [*b, N]
 
 
 class PolicyTerms(NamedTuple):
@@ -84,7 +85,7 @@ def value_terms(
     best, _ = head.sample(target_outputs, t.next_legal, k_target)
     next_context = parts.value.context(target["value"], t.next_obs)
     next_q = parts.value.values(target["value"], next_context, best)
-  return ValueTerms(data_q, down, _target(parts, next_q, batch))
+  return ValueTerms(data_q, down, *_target(parts, next_q, batch))
 
 
 def policy_terms(
@@ -194,13 +195,21 @@ def _sampled_push_down(
   return push_down(jnp.moveaxis(q, 1, -1), jnp.moveaxis(minus, 0, -1))
 
 
-def _target(parts: Parts, next_q: jax.Array, batch: Batch) -> jax.Array:
-  """The least of the heads' returns, [*b, N]; the team's reward is every agent's."""
+def _target(
+  parts: Parts, next_q: jax.Array, batch: Batch
+) -> tuple[jax.Array, jax.Array]:
+  """The least of the heads' returns, [*b, N], and which had to be clipped.
 
-  def returns(q: jax.Array) -> jax.Array:
-    return backup.returns(batch, q, parts.config, parts.value_range)
+  The team's reward is every agent's.
+  """
 
-  return jax.vmap(jax.vmap(returns, -1, -1))(next_q).min(0)
+  def least(value_range: tuple[float, float] | None) -> jax.Array:
+    def returns(q: jax.Array) -> jax.Array:
+      return backup.returns(batch, q, parts.config, value_range)
+
+    return jax.vmap(jax.vmap(returns, -1, -1))(next_q).min(0)
+
+  return least(parts.value_range), backup.outside(least(None), parts.value_range)
 
 
 def _select(q: jax.Array, action: jax.Array) -> jax.Array:

@@ -14,9 +14,10 @@ class Config:
   hidden_size: int = 256  # units; Table 8
   learning_rate: float = 3e-4  # Adam, of value and policy; Table 8 has 1e-3
   discount: float = 0.99  # gamma, per step
-  # alpha of Eq. 10; None: 10 if actions are discrete (below 4 values inflate;
-  # measured), 1 if continuous (published code of CFCQL, medium data: 1 as well, but
-  # beside a squared error that is not halved, which is 0.5 here).
+  # alpha of Eq. 10; None: 1. Of discrete actions because at 10 the value is little but
+  # the log-density of the behaviour (`learner/q_is_behaviour`; measured); of continuous
+  # ones by the published code of CFCQL, medium data: 1 as well, but beside a squared
+  # error that is not halved, which is 0.5 here.
   cql_weight: float | None = None
   push_down_on: Literal["batch", "real"] = "real"
   push_up_on: Literal["real", "batch"] = "real"
@@ -26,7 +27,8 @@ class Config:
   exploration: float = 0.1  # share of random actions when a greedy policy imagines
   # Next joint action: the policy's, or each agent's best utility (double Q-learning).
   backup: Literal["policy", "greedy"] = "policy"
-  bc_weight: float = 1.0  # lambda of Eq. 12
+  # lambda of Eq. 12; None: 0.1 if actions are discrete, 1 (Table 8) if continuous.
+  bc_weight: float | None = None
   bc_on: Literal["real", "batch"] = "real"
   # What the others do while an agent's policy ascends the value: Eq. 12 says what their
   # policies do; the published continuous code of CFCQL takes the recorded actions.
@@ -35,9 +37,9 @@ class Config:
   normalise_q: bool = True
   action_noise: float = 0.2  # deviation of sampled continuous actions; CFCQL's code
   target_noise: float = 0.05  # the same in targets; CFCQL's code
-  # Values are in scaled rewards; None: 10 if actions are discrete (measured), else 1.
+  # Values are in scaled rewards; None: see `parts.common.reward_scale`.
   reward_scale: float | None = None
-  clip_target: bool = True  # to the range of returns-to-go in the data
+  clip_target: bool = True  # to the range of returns that the data allow
   td_lambda: float = 0.0  # of TD(lambda) targets along windows; 0: one step
   num_heads: int = 2  # values, of which targets take the least
   target_rate: float = 0.005  # Polyak step
@@ -69,8 +71,8 @@ def check(config: Any, action_kind: str) -> Any:
   config = common.resolve(
     config,
     action_kind,
-    cql_weight={"discrete": 10.0, "continuous": 1.0},
-    reward_scale=common.REWARD_SCALE,
+    cql_weight={"discrete": 1.0, "continuous": 1.0},
+    bc_weight={"discrete": 0.1, "continuous": 1.0},
   )
   ranges.check(
     "learner.",

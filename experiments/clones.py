@@ -1,0 +1,134 @@
+"""What cloning alone gives on every dataset: the least that a learner has to beat.
+
+Makes the datasets that are missing, clones each (behaviour cloning, one seed), plays
+the clone greedily and sampled, and writes one table: the data, how much of them is new,
+the clones, and the expert, above whom hardly anybody plays. Finished datasets are not
+done again.
+
+Example: python experiments/clones.py --datasets=smax/2s3z/medium --run_dir=runs/clones
+"""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from logo_jax import cli, config, experiment, files, presets
+from logo_jax.behaviours import library
+from logo_jax.data import collect, names
+from logo_jax.logging import say
+from logo_jax.reporting import tables
+
+_DATASETS = flags.DEFINE_list(
+  "datasets", ["all"], "<suite>/<scenario>/<quality>, several, or all."
+)
+_UPDATES = flags.DEFINE_integer("updates", 4_000, "Of each clone; a multiple of 500.")
+_SEED = flags.DEFINE_integer("seed", 100, "Of training.", 0)
+_EPISODES = flags.DEFINE_integer("episodes", 512, "Of each way to play.", 1)
+_HOST_EPISODES = flags.DEFINE_integer("host_episodes", 64, "The same, of robots.", 1)
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
+_RUN_DIR = flags.DEFINE_string("run_dir", "runs/clones", "Where results go.")
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  every = _DATASETS.value == ["all"]
+  datasets = collect.names() if every else _DATASETS.value
+  if not datasets:
+    raise ValueError("datasets: names none; for example smax/2s3z/medium, or all")
+  if _UPDATES.value < 500 or _UPDATES.value % 500:
+    raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
+  root, rows = pathlib.Path(_RUN_DIR.value), []
+  for k, name in enumerate(datasets):
+    say(f"{name} ({k + 1} of {len(datasets)})")
+    folder = root / name.replace("/", "-")
+    played = _clone(name, folder)
+    if played is None:
+      return  # asked to stop
+    rows.append(_row(played))
+    files.write_text(root / "table.md", tables.markdown_table(rows) + "\n")
+  print(tables.text_table(rows))
+  print(f"everything is in {root}/")
+
+
+def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
+  """Trains and plays, or reads what was found; None if the process is to stop."""
+  path = folder / "clone.json"
+  if path.exists():
+    return files.read_json(path)
+  settings = _config(name)
+  outcome = experiment.run(settings, folder)
+  if outcome is None:
+    return None
+  sampled = experiment.evaluate(folder, outcome["episodes"], greedy=False)
+  card = experiment.load_dataset(settings).card
+  kept = ("num_transitions", "num_episodes", "return_mean", "return_std", "win_rate")
+  played = {
+    "dataset": name,
+    "updates": settings.total_updates,
+    "seed": settings.seed,
+    "data": {key: card.get(key) for key in (*kept, "saco", "identical_episodes")},
+    "greedy": _figures(outcome),
+    "sampled": _figures(sampled),
+    "expert": _expert(name),
+  }
+  files.write_json(path, played)
+  return played
+
+
+def _config(name: str) -> config.ExperimentConfig:
+  plain, size = names.split_size(name)
+  values = presets.get("bc")
+  episodes = _HOST_EPISODES.value if name.startswith("mamujoco") else _EPISODES.value
+  return dataclasses.replace(
+    values,
+    dataset=plain,
+    num_transitions=size or values.num_transitions,
+    data_dir=_DATA_DIR.value,
+    seed=_SEED.value,
+    total_updates=_UPDATES.value,
+    evaluation=dataclasses.replace(
+      values.evaluation,
+      interval=_UPDATES.value,
+      episodes=min(episodes, values.evaluation.episodes),
+      final_episodes=episodes,
+    ),
+    checkpoint=config.CheckpointConfig(interval=_UPDATES.value, keep=1),
+  )
+
+
+def _figures(outcome: dict[str, Any]) -> dict[str, Any]:
+  return {key: outcome.get(key) for key in ("return_mean", "return_ci95", "win_rate")}
+
+
+def _expert(name: str) -> dict[str, Any] | None:
+  """The best snapshot in test mode, where the behaviours are shipped."""
+  environment = name.rpartition("/")[0]
+  if environment not in library.environments():
+    return None
+  best = max(library.index(environment).snapshots, key=lambda x: x.return_mean)
+  return {"return_mean": best.return_mean, "win_rate": best.win_rate}
+
+
+def _row(played: dict[str, Any]) -> dict[str, Any]:
+  data = played["data"]
+  row = {
+    "dataset": played["dataset"],
+    "transitions": data["num_transitions"],
+    "episodes": data["num_episodes"],
+    "SACo": data["saco"],
+    "return ± std": (data["return_mean"], data["return_std"]),
+  }
+  wins = played["greedy"].get("win_rate") is not None
+  for who in ("data", "sampled", "greedy", "expert"):
+    found = played[who] or {}
+    rate = found.get("win_rate") if wins else None
+    row[f"{who} wins %"] = None if rate is None else 100 * rate
+    if who != "data":
+      row[f"{who} return"] = found.get("return_mean")
+  return row
+
+
+if __name__ == "__main__":
+  cli.run(main)
