@@ -88,6 +88,7 @@ def _names_policies(played: Mapping[str, Any]) -> bool:
     isinstance(entries, list)
     and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
     and isinstance(played.get("epsilon"), float | int)
+    and isinstance(played.get("greedy"), bool)
   )
 
 
