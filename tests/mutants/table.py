@@ -125,7 +125,7 @@ _LEARNERS = (
   ),
   Mutant(
     "cfcql-behaviour-rows",
-    "learners/cfcql.py",
+    "learners/parts/clone.py",
     "conservative.real_weight(batch) * cost",
     "batch.weight * cost",
     "the behaviour model learns from imagined rows",
@@ -340,8 +340,8 @@ _TRAINING = tuple(
     (
       "weights-raw",
       "step",
-      "u = uncertainty.calibrate(state.uncertainty, ring.content.score)",
-      "u = ring.content.score",
+      "u = uncertainty.calibrate(state.uncertainty, content.score)",
+      "u = content.score",
       "confidence is in no unit",
     ),
     (
@@ -396,8 +396,8 @@ _TRAINING = tuple(
     (
       "share-forgotten",
       "step",
-      "return _batch(transitions(rows, index), 1.0, True, share)",
-      "return _batch(transitions(rows, index), 1.0, True, 1.0)",
+      "return mixing.batch_of(transitions(rows, index), 1.0, True, share)",
+      "return mixing.batch_of(transitions(rows, index), 1.0, True, 1.0)",
       "learners do not know how many rows are real",
     ),
     (
@@ -508,8 +508,8 @@ _MODELS = (
   Mutant(
     "unit-of-uncertainty",
     "uncertainty/path_discrepancy.py",
-    "raw / jnp.maximum(scale, 1e-8)",
-    "raw + 0 * scale",
+    "raw / jnp.maximum(scale.unit, 1e-8)",
+    "raw + 0 * scale.unit",
     "uncertainty is in no unit",
     ("uncertainty/test_path_discrepancy.py",),
   ),
@@ -535,8 +535,8 @@ _DATA = (
   Mutant(
     "statistics-of-all",
     "data/dataset.py",
-    "_statistics(stored.rows, episodes, train)",
-    "_statistics(stored.rows, episodes, np.arange(len(episodes.first)))",
+    "_statistics(stored.rows, episodes, train, by_agent)",
+    "_statistics(stored.rows, episodes, np.arange(len(episodes.first)), by_agent)",
     "what is standardised knows the test split",
     ("data/test_dataset.py",),
   ),
@@ -591,8 +591,8 @@ _DATA = (
   Mutant(
     "cfcql-final-observation",
     "data/formats/cfcql.py",
-    "ended.argmax(-1) + 2",
-    "ended.argmax(-1) + 1",
+    "np.minimum(steps + 1, count), count)",
+    "np.minimum(steps, count), count)",
     "episodes lose their last transition",
     ("data/formats/test_read_cfcql.py",),
   ),
