@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 
-from logo_jax import checkpoint
+from logo_jax import state_layout
 from logo_jax.checkpoint import Checkpointer
 
 
@@ -144,7 +144,7 @@ def test_arrays_in_foreign_memory_are_copied():
   with jax.default_device(jax.devices("cpu")[0]):
     shared = jax.device_put(foreign, may_alias=True)
   assert shared.unsafe_buffer_pointer() == foreign.ctypes.data
-  (owned,) = checkpoint._owned([shared])
+  (owned,) = state_layout.owned([shared])
   assert owned.unsafe_buffer_pointer() != foreign.ctypes.data
   increment(owned)
   np.testing.assert_array_equal(foreign, 0)

@@ -23,7 +23,7 @@ _RECIPES: dict[str, dict] = {
   },
   "smax/6h_vs_8z": {"total_steps": 2_000_000, "policy_hidden": _WIDE},
   "smax/3s5z_vs_3s6z": {
-    "total_steps": 5_000_000,
+    "total_steps": 3_000_000,
     "entities": True,
     "enemy_health": 0.8,
     "policy_hidden": _WIDE,

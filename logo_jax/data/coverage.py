@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_BLOCK = 8192  # rows looked at in one go
+_BLOCK_BYTES = 2**20  # looked at in one go
 _BYTES = 16  # of a hash
 
 
@@ -55,8 +55,10 @@ def measure(obs: Any, action: Any, reward: Any, episode_start: Any) -> Coverage:
 def row_hashes(*arrays: Any) -> np.ndarray:
   """A hash of what the arrays, `[R, ...]` each, have in each row: `[R]`, of bytes."""
   found = []
-  for begin in range(0, len(arrays[0]), _BLOCK):
-    parts = [_plain(np.asarray(x[begin : begin + _BLOCK])) for x in arrays]
+  width = sum(np.asarray(x[:1]).nbytes for x in arrays)
+  block_rows = max(1, _BLOCK_BYTES // max(1, width))
+  for begin in range(0, len(arrays[0]), block_rows):
+    parts = [_plain(np.asarray(x[begin : begin + block_rows])) for x in arrays]
     parts = [np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8) for x in parts]
     block = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     hashes = [hashlib.blake2b(row.data, digest_size=_BYTES).digest() for row in block]

@@ -21,7 +21,7 @@ def within_groups(
   Returns:
     The correlation over all groups together; 0 where one of the two does not vary.
   """
-  num = jnp.maximum(counted.sum(-1, keepdims=True), 1)
+  num = jnp.maximum(counted.sum(-1, keepdims=True), 1).astype(x.dtype)
 
   def centred(z: Float[Array, "*b A"]) -> Float[Array, "*b A"]:
     z = jnp.where(counted, z, 0.0)

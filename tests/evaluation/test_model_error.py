@@ -18,6 +18,12 @@ from tests import toys
 STEPS, EPISODES = 5, 6
 
 
+def _distinct() -> np.ndarray:
+  """Actions 0 and 2 that write an episode's number, so that none is another's copy."""
+  bits = np.arange(EPISODES)[:, None] >> np.arange(STEPS + 1) & 1
+  return 2 * bits.astype(np.int32)
+
+
 def _counting() -> dataset.LoadedDataset:
   spec = EnvSpec("toy/count", 1, 3, 3, "discrete", 3, STEPS)
   time = np.tile(np.arange(STEPS + 1), EPISODES).astype(np.float32)
@@ -29,7 +35,7 @@ def _counting() -> dataset.LoadedDataset:
     obs=state[:, None],
     state=state,
     legal=legal,
-    action=np.zeros((len(time), 1), np.int32),
+    action=_distinct().reshape(-1, 1),
     reward=np.where(is_start, time, 0).astype(np.float32),
     discount=np.where(time == STEPS - 1, 0.0, 1.0).astype(np.float32),
   )

@@ -65,6 +65,13 @@ def test_plays_what_most_do():
   assert problems.plays(learner, state) == (0, 0)
 
 
+def _numbered(num: int) -> np.ndarray:
+  """Rewards of episodes of two steps that make each differ from all others."""
+  rewards = np.zeros((num, 3), np.float32)
+  rewards[:, 0] = np.arange(num)
+  return rewards.reshape(-1)
+
+
 def test_memory_imitates_what_one_observation_does_not_tell():
   """Both agents repeat in the second step what they saw in the first."""
   num, rng = 400, np.random.default_rng(0)
@@ -77,7 +84,7 @@ def test_memory_imitates_what_one_observation_does_not_tell():
     state=seen.reshape(-1, 1),
     legal=np.ones((3 * num, 2, 2), bool),
     action=np.repeat(action.reshape(-1, 1), 2, 1),
-    reward=np.zeros(3 * num, np.float32),
+    reward=_numbered(num),
     discount=np.ones(3 * num, np.float32),
   )
   spec = EnvSpec("toy/cue", 2, 1, 1, "discrete", 2, 2)
