@@ -15,7 +15,7 @@ from typing import Any
 from absl import flags
 
 from logo_jax import cli, config, experiment, files, playback, presets, reading
-from logo_jax.behaviours import library
+from logo_jax.behaviours import library, qualities
 from logo_jax.data import collect, names
 from logo_jax.logging import say
 from logo_jax.reporting import tables
@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
   del argv
   every = _DATASETS.value == ["all"]
   datasets = collect.names() if every else _DATASETS.value
+  for name in datasets:
+    collect.split_name(name)  # what can be made can be played
   if not datasets:
     raise ValueError("datasets: names none; for example smax/2s3z/medium, or all")
   if _UPDATES.value < 500 or _UPDATES.value % 500:
@@ -54,20 +56,23 @@ def main(argv: list[str]) -> None:
 
 def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
   """Trains and plays, or reads what was found; None if the process is to stop."""
-  path = folder / "clone.json"
-  if path.exists():
-    return reading.json_file(path)
-  settings = _config(name)
-  outcome = experiment.run(settings, folder)
+  path, settings = folder / "clone.json", _config(name)
+  outcome = experiment.run(settings, folder)  # refuses a folder of other data
   if outcome is None:
     return None
+  asked = {"dataset": name, "updates": settings.total_updates, "seed": settings.seed}
+  asked["episodes"] = settings.evaluation.final_episodes
+  if path.exists():
+    found = reading.json_file(path)
+    for key, value in asked.items():
+      if found.get(key) != value:
+        raise ValueError(f"{path} is of {key} {found.get(key)}, asked for is {value}")
+    return found
   sampled = playback.evaluate(folder, outcome["episodes"], greedy=False)
   card = experiment.load_dataset(settings).card
   kept = ("num_transitions", "num_episodes", "return_mean", "return_std", "win_rate")
-  played = {
-    "dataset": name,
-    "updates": settings.total_updates,
-    "seed": settings.seed,
+  played = asked | {
+    "content_hash": card["content_hash"],
     "data": {key: card.get(key) for key in (*kept, "saco", "identical_episodes")},
     "greedy": _figures(outcome),
     "sampled": _figures(sampled),
@@ -107,7 +112,7 @@ def _expert(name: str) -> dict[str, Any] | None:
   environment = name.rpartition("/")[0]
   if environment not in library.environments():
     return None
-  best = max(library.index(environment).snapshots, key=lambda x: x.return_mean)
+  best = qualities.expert(library.index(environment))
   return {"return_mean": best.return_mean, "win_rate": best.win_rate}
 
 

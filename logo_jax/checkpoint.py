@@ -137,7 +137,7 @@ class Checkpointer:
       wanted = "the last step" if step is None else f"step {step}"
       raise ValueError(f"{wanted} is not stored in {self._folder}; stored: {have}")
     folder = self._folder / str(step)
-    layout = checkpoint_files.read_through(folder)
+    layout = checkpoint_files.read_through(folder, part)
     if part:
       prefix = "/".join(part) + "/"
       layout = {

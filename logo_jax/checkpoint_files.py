@@ -18,7 +18,7 @@ class Damaged(ValueError):
   """A checkpoint's files are missing, cut short or garbage."""
 
 
-def read_through(folder: pathlib.Path) -> dict[str, Any]:
+def read_through(folder: pathlib.Path, part: tuple[str, ...] = ()) -> dict[str, Any]:
   """Reads and decodes all that a checkpoint is made of, an array at a time.
 
   The loader reads many arrays at once and, where one fails, leaves the errors of the
@@ -26,6 +26,7 @@ def read_through(folder: pathlib.Path) -> dict[str, Any]:
 
   Args:
     folder: of one step.
+    part: the branch of the state that is wanted; all of it by default.
 
   Returns:
     The layout that was stored beside the state.
@@ -46,7 +47,10 @@ def read_through(folder: pathlib.Path) -> dict[str, Any]:
     names = [key.decode() for key in keys if key.endswith(b".zarray")]
     if len(names) != len(layout):
       raise ValueError(f"{state} holds {len(names)} of {len(layout)} arrays")
+    wanted = "".join(f"{name}." for name in part)
     for name in (name.removesuffix(".zarray") for name in names):
+      if not name.startswith(wanted):
+        continue
       spec = {"driver": "zarr", "kvstore": base | {"path": name}}
       spec["fill_missing_data_reads"] = False
       ts.open(spec, open=True, read=True).result().read().result()

@@ -101,7 +101,7 @@ class ExperimentConfig:
   # Updates at first that learn from real rows alone, and after which what was imagined
   # before is forgotten: the policy has to know what it does before it is followed. In a
   # batch with a fixed share of real rows these alone count. None: 1,000, or a fifth of
-  # `total_updates` where that is less.
+  # `total_updates` where that is less; until the next collection.
   imagine_after: int | None = None
   # How imagined episodes end: as the model has learned, or by the environment's rule on
   # the predicted state. None: by the rule where there is one (the hopper and the ant)

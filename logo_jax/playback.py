@@ -86,10 +86,17 @@ def _policies(
   with Checkpointer(path, read_only=True) as checkpoints:
     if not checkpoints.steps():
       raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
-    last = checkpoints.best_step() if best else None
+    last = _best(checkpoints, path) if best else None
     part = ("learner", "params")
     params, step = checkpoints.restore_sound(shapes, last, part)
   return int(step or 0), params
+
+
+def _best(checkpoints: Checkpointer, path: pathlib.Path) -> int:
+  step = checkpoints.best_step()
+  if step is None:
+    raise ValueError(f"best: no checkpoint in {path} has a score; play the last one")
+  return step
 
 
 def restore(
@@ -113,7 +120,7 @@ def restore(
       raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
     data = parallel.place(loaded.data, mesh)
     target = loop.train_state(config, system, mesh, data)
-    last = checkpoints.best_step() if best else None
+    last = _best(checkpoints, path) if best else None
     state, step = checkpoints.restore_sound(target, last)
   return int(step or 0), state
 

@@ -56,6 +56,15 @@ def check(spec: EnvSpec) -> None:
     raise ValueError(f"entities: needs discrete actions; {spec.name} has others")
   if spec.layout is None or not any(max(x) >= 0 for x in spec.layout.action_points):
     raise ValueError(f"entities: needs a layout with targets; {spec.name} has none")
+  agents = {units[0] for units in spec.layout.agents}
+  rest = [x for x in range(spec.layout.num_entities) if x not in agents]
+  plans = set(spec.layout.action_points)
+  targets = sorted(unit for unit in spec.layout.action_points[0] if unit >= 0)
+  if len(plans) > 1 or targets != rest or spec.num_agents < 2:
+    raise ValueError(
+      "entities: needs two agents or more, and for each unit that is none one action, "
+      f"the same for all agents; {spec.name} has others"
+    )
 
 
 def init(spec: EnvSpec, hidden: tuple[int, ...], key: jax.Array) -> EntityParams:
@@ -134,7 +143,10 @@ def _places(layout: Layout) -> _Places:
   pointing = [k for k, column in enumerate(table.columns) if column.points]
   rows = np.arange(len(agents))[:, None]
   of_mates = tables[rows, mates]
-  values, aimed = np.zeros((*np.shape(mates), 0)), np.zeros((*np.shape(mates), 0, 1))
+  values, aimed = (
+    np.zeros((*np.shape(mates), 0)),
+    np.zeros((*np.shape(mates), 0, len(rest))),
+  )
   aim = np.full(np.shape(mates), -1)
   if pointing:
     column = table.columns[pointing[0]]

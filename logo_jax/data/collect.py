@@ -84,6 +84,9 @@ def collect(
     raise ValueError(
       f"num_transitions {request.num_transitions} is not the size of {request.name!r}"
     )
+  if size is not None:
+    name = names_lib.with_size(plain, size)
+    request = dataclasses.replace(request, name=name)
   if request.num_transitions < 1:
     raise ValueError(f"num_transitions {request.num_transitions} must be at least 1")
   ranges.check_seed("seed", request.seed)
@@ -167,6 +170,7 @@ def _card(
   plain, _ = names_lib.split_size(request.name)
   environment, _, quality = plain.rpartition("/")
   entries = {entry.name: entry for entry in index.snapshots}
+  levels = qualities.levels(index)
   card = {
     "name": request.name,
     "scenario": environment,
@@ -179,6 +183,8 @@ def _card(
       "expert_win_rate": qualities.expert(index).win_rate,
       "expert_return": qualities.expert(index).return_mean,
       "random_return": index.random_return,
+      # Shares of the expert's level, by snapshot.
+      "levels": {x: round(levels[x], 3) for x in behaviour.snapshots},
     },
     "seed": request.seed,
     "requested_transitions": request.num_transitions,

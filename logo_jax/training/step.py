@@ -216,7 +216,8 @@ class _TrainStep:
     ring = state.ring
     # What policies imagine that have hardly begun to learn is forgotten at once.
     ready = state.step >= self._imagine_after
-    old = ring.content.valid & (state.step > self._imagine_after)
+    before = state.step - self._config.collect_interval
+    old = ring.content.valid & (before >= self._imagine_after)
     ring = ring._replace(content=ring.content._replace(valid=old))
     ring = ring_lib.write(ring, self._collect(params, starts, key))
     _, uncertainty, weighting, eventful, _ = self._imagination

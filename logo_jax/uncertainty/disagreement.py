@@ -102,7 +102,11 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
     unit = thresholds(disagreement(p, config.kind), config)
     if not config.by_kind:
       return unit
-    return unit, Kinds.fit(in_units(p, unit), p.reward, p.discount)
+    scores = in_units(p, unit)
+    kinds = Kinds.fit(scores, p.reward, p.discount)
+    # Matching moves scores: they get their unit anew.
+    matched = kinds.matched(scores, p.reward, p.discount)
+    return unit, kinds, thresholds(matched[:, None], config)[0]
 
   def in_units(prediction: Prediction, unit: jax.Array) -> jax.Array:
     of_groups = disagreement(prediction, config.kind)
@@ -112,8 +116,9 @@ def make(config: Config, statistics: Statistics) -> Uncertainty:
   def score(params: Params, t: Transition, prediction: Prediction) -> jax.Array:
     if not config.by_kind:
       return in_units(prediction, params)
-    unit, kinds = params
-    return kinds.matched(in_units(prediction, unit), t.reward, t.discount)
+    unit, kinds, again = params
+    matched = kinds.matched(in_units(prediction, unit), t.reward, t.discount)
+    return matched / jnp.maximum(again, 1e-8)
 
   return Uncertainty(
     min_views=1 if config.kind == "aleatoric" else 2,

@@ -92,6 +92,16 @@ def test_what_does_not_fit_is_refused():
   for spec, why in (
     (toys.targets().spec, "entities: needs discrete actions"),
     (dataclasses.replace(_SPEC, layout=None), "entities: needs a layout with targets"),
+    # An enemy that nobody can attack.
+    (
+      dataclasses.replace(
+        _SPEC,
+        layout=dataclasses.replace(
+          _SPEC.layout, action_points=((*[-1] * 6, 3, 4),) * 3
+        ),
+      ),
+      "for each unit that is none one action",
+    ),
   ):
     with pytest.raises(ValueError, match=why):
       ppo.check(spec, config)

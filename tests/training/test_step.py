@@ -116,7 +116,7 @@ def test_real_rows_alone_at_first_and_what_was_imagined_is_forgotten(loaded):
   imagination = imagination._replace(
     uncertainty=imagination.uncertainty._replace(init=lambda *args: ())
   )
-  config = systems.small("logo", imagine_after=20, horizon=1)
+  config = systems.small("logo", imagine_after=15, horizon=1)  # of chunks of 10
   train = make_train(System(learner, imagination), config)
   state = train.init(jax.random.key(0), (), loaded.data)
   chunk, seen = jax.jit(train.chunk), []

@@ -89,6 +89,29 @@ def test_scores_are_in_units_of_each_groups_threshold():
     assert uncertainty.calibrate(params, raw) is raw
 
 
+def test_matched_by_kind_the_unit_is_still_the_quantile_of_held_out_data():
+  """A step in ten is an event, whose views disagree eight times as much."""
+  k_spread, k_size = jax.random.split(jax.random.key(0))
+  event = jnp.arange(1000) % 10 == 0
+  apart = jnp.exp(0.5 * jax.random.normal(k_size, (1000,))) * jnp.where(event, 8, 1)
+  views = jnp.stack([apart, jnp.zeros(1000)], -1)[..., None, None]
+  reward = jnp.where(event, 1.0, 0.0) + 1e-3 * jax.random.normal(k_spread, (1000,))
+  seen = _prediction(views)._replace(reward=reward, discount=jnp.ones(1000))
+  held_out = Transition(*(reward for _ in Transition._fields))
+  held_out = held_out._replace(discount=jnp.ones(1000))
+  model = WorldModel(
+    *(2, 1, None, None, None, lambda *_: ()),  # type: ignore
+    lambda params, latent, action, key: (latent, seen),
+    None,  # type: ignore
+  )
+  uncertainty = _make(kind="pairwise", by_kind=True, quantile=0.9)
+  params = uncertainty.init(model, (), held_out, (), jax.random.key(1))
+  score = uncertainty.score(params, held_out, seen)
+  assert float(jnp.quantile(score, 0.9)) == pytest.approx(1, rel=1e-4)
+  # Events are as far above it as other steps are.
+  assert float((score > 1)[event].mean()) == pytest.approx(0.1, abs=0.06)
+
+
 def test_accumulation_and_views():
   both = _make(kind="pairwise", accumulate="cummax"), _make(accumulate="cumsum")
   assert [u.min_views for u in both] == [2, 1]
