@@ -90,6 +90,7 @@ def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:
     "dataset": card["name"],
     "transitions": card["num_transitions"],
     "episodes": card["num_episodes"],
+    "SACo": card.get("saco"),
     "return ± std": (card["return_mean"], card["return_std"]),
     "wins %": 100 * card.get("win_rate", math.nan) if winnable else None,
     "MB": round(size / 1e6),

@@ -42,14 +42,25 @@ def measure(obs: Any, action: Any, reward: Any, episode_start: Any) -> Coverage:
   is_step = np.ones(len(rows), bool)
   is_step[start[1:] - 1] = False
   saco = len(np.unique(rows[is_step])) / int(is_step.sum())
-  reward = _plain(np.asarray(reward))
+  return Coverage(saco, first_like(rows, reward, start))
+
+
+def first_like(rows: np.ndarray, reward: Any, episode_start: Any) -> np.ndarray:
+  """The first episode of the same content as each, int64 `[E]`.
+
+  Args:
+    rows: `[R]`, of `row_hashes`.
+    reward: see `measure`.
+    episode_start: see `measure`.
+  """
+  start, reward = np.asarray(episode_start), _plain(np.asarray(reward))
   seen: dict[bytes, int] = {}
-  first_like = np.empty(len(start) - 1, np.int64)
+  found = np.empty(len(start) - 1, np.int64)
   for e, (begin, end) in enumerate(zip(start[:-1], start[1:], strict=True)):
     digest = hashlib.blake2b(rows[begin:end].tobytes(), digest_size=_BYTES)
     digest.update(reward[begin:end].tobytes())
-    first_like[e] = seen.setdefault(digest.digest(), e)
-  return Coverage(saco, first_like)
+    found[e] = seen.setdefault(digest.digest(), e)
+  return found
 
 
 def row_hashes(*arrays: Any) -> np.ndarray:

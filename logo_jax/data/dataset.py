@@ -165,12 +165,11 @@ def window_starts(episodes: Episodes, length: int) -> np.ndarray:
 
 
 def _first_like(stored: StoredDataset) -> np.ndarray:
-  """The first episode with the content of each, int64 [E]; see `coverage.measure`."""
+  """The first episode with the content of each, int64 [E]; see `coverage.first_like`."""
   if stored.card.get("identical_episodes") == 0:
     return np.arange(len(stored.episode_start) - 1)
-  rows = stored.rows
-  found = coverage.measure(rows.obs, rows.action, rows.reward, stored.episode_start)
-  return found.first_like
+  hashes = coverage.row_hashes(stored.rows.obs, stored.rows.action)
+  return coverage.first_like(hashes, stored.rows.reward, stored.episode_start)
 
 
 def _split(first_like: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
