@@ -165,7 +165,7 @@ def window_starts(episodes: Episodes, length: int) -> np.ndarray:
 
 
 def _first_like(stored: StoredDataset) -> np.ndarray:
-  """The first episode with the content of each, int64 [E]; see `coverage.first_like`."""
+  """The first episode like each, int64 [E]; see `coverage.first_like`."""
   if stored.card.get("identical_episodes") == 0:
     return np.arange(len(stored.episode_start) - 1)
   hashes = coverage.row_hashes(stored.rows.obs, stored.rows.action)
