@@ -15,10 +15,9 @@ from typing import Any
 from absl import flags
 
 from logo_jax import cli, config, experiment, files, playback, presets, reading
-from logo_jax.behaviours import library, qualities
 from logo_jax.data import collect, names
 from logo_jax.logging import say
-from logo_jax.reporting import tables
+from logo_jax.reporting import runs, tables
 
 _DATASETS = flags.DEFINE_list(
   "datasets", ["all"], "<suite>/<scenario>/<quality>, several, or all."
@@ -69,14 +68,18 @@ def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is of {key} {found.get(key)}, asked for is {value}")
     return found
   sampled = playback.evaluate(folder, outcome["episodes"], greedy=False)
-  card = experiment.load_dataset(settings).card
+  card = runs.read_dataset(folder)["card"]
+  behaviour = card["behaviour"]
   kept = ("num_transitions", "num_episodes", "return_mean", "return_std", "win_rate")
   played = asked | {
     "content_hash": card["content_hash"],
     "data": {key: card.get(key) for key in (*kept, "saco", "identical_episodes")},
     "greedy": _figures(outcome),
     "sampled": _figures(sampled),
-    "expert": _expert(name),
+    "expert": {
+      "return_mean": behaviour["expert_return"],
+      "win_rate": behaviour["expert_win_rate"],
+    },
   }
   files.write_json(path, played)
   return played
@@ -107,15 +110,6 @@ def _figures(outcome: dict[str, Any]) -> dict[str, Any]:
   return {key: outcome.get(key) for key in ("return_mean", "return_ci95", "win_rate")}
 
 
-def _expert(name: str) -> dict[str, Any] | None:
-  """The best snapshot in test mode, where the behaviours are shipped."""
-  environment = name.rpartition("/")[0]
-  if environment not in library.environments():
-    return None
-  best = qualities.expert(library.index(environment))
-  return {"return_mean": best.return_mean, "win_rate": best.win_rate}
-
-
 def _row(played: dict[str, Any]) -> dict[str, Any]:
   data = played["data"]
   row = {
@@ -127,7 +121,7 @@ def _row(played: dict[str, Any]) -> dict[str, Any]:
   }
   wins = played["greedy"].get("win_rate") is not None
   for who in ("data", "sampled", "greedy", "expert"):
-    found = played[who] or {}
+    found = played[who]
     rate = found.get("win_rate") if wins else None
     row[f"{who} wins %"] = None if rate is None else 100 * rate
     if who != "data":

@@ -47,9 +47,7 @@ def make_trainer(
     `init(key) -> Carry` and `update(carry) -> (carry, metrics)`, of which
     `per_episode` makes means.
   """
-  curriculum.weaken(
-    env.spec, config
-  )  # what does not fit is told before anything is traced
+  curriculum.weaken(env.spec, config)  # refuses what does not fit before any tracing
   if isinstance(env, types.HostEnvironment):
     host = _HostTrainer(env, config)
     return host.init, host.update
