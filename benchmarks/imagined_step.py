@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import profiling
-from logo_jax.types import Transition, Uncertainty, WorldModel
+from logo_jax.imagination import rollout as rollout_lib
+from logo_jax.types import Observed, Prediction, Transition, Uncertainty, WorldModel
 
 
 class Inputs(NamedTuple):
@@ -47,32 +48,33 @@ class Programs:
     """One imagined step; `carry` is the latent, and what the step starts from."""
     latent, before = carry
     latent, p = self._model.step(params[0], latent, action, key)
-    t = p.transition(before.obs, before.state, before.legal, action)
-    raw = self._uncertainty.score(params[1], t, p)
-    score = self._uncertainty.calibrate(params[1], raw)
-    out = Imagined(p.obs, p.state, p.reward, p.discount, p.legal, score)
-    return (latent, out), out
+    out = self._imagined(params, p.transition(before, action), p)
+    return (latent, Observed(p.obs, p.state, p.legal)), out
 
   def start(self, params: Any, starts: Transition, key: jax.Array) -> Any:
     """What the first step starts from."""
-    now = Imagined(
-      *(starts.obs, starts.state, starts.reward, starts.discount, starts.legal),
-      score=jnp.zeros_like(starts.reward),
-    )
+    now = Observed(starts.obs, starts.state, starts.legal)
     return self._model.start(params[0], starts, key), now
+
+  def _imagined(self, params: Any, t: Transition, p: Prediction) -> Imagined:
+    raw = self._uncertainty.score(params[1], t, p)
+    score = self._uncertainty.calibrate(params[1], raw)
+    return Imagined(p.obs, p.state, p.reward, p.discount, p.legal, score)
 
   def rollout(
     self, params: Any, starts: Transition, actions: jax.Array, seed: jax.Array
   ) -> Imagined:
     """Imagines trajectories [B]; every field is [H, B, ...]."""
-    k_start, k_steps = jax.random.split(jax.random.key(seed))
-
-    def step(carry: Any, count_and_action: tuple[jax.Array, jax.Array]):
-      count, action = count_and_action
-      return self.step(params, carry, action, jax.random.fold_in(k_steps, count))
-
-    by_time = jnp.arange(actions.shape[1]), actions.swapaxes(0, 1)
-    return jax.lax.scan(step, self.start(params, starts, k_start), by_time)[1]
+    by_time = actions.swapaxes(0, 1)
+    return rollout_lib.rollout(
+      self._model,
+      params[0],
+      starts,
+      choose=lambda memory, now, count, key: (memory, by_time[count]),
+      look=lambda memory, t, p, count: (memory, self._imagined(params, t, p)),
+      steps=len(by_time),
+      key=jax.random.key(seed),
+    )[2]
 
   def train(self, params: Any, batch: Transition, seed: jax.Array) -> Any:
     """Loss, metrics and gradient."""

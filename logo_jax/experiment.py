@@ -197,7 +197,7 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   if env is None:
     say(f"policies are not evaluated: {why}")
   else:
-    evaluator = Evaluator(env, session.system.learner, session.mesh, config)
+    evaluator = Evaluator(env, session.system.learner.actor, session.mesh, config)
   model_params = ()
   if imagination is not None:
     model_params = loop.fit_model(session)

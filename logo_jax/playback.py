@@ -67,7 +67,7 @@ def evaluate(
   env, why = source.environment(known.card, known.spec)
   if env is None:
     raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
-  evaluator = Evaluator(env, system.learner, mesh, config, greedy)
+  evaluator = Evaluator(env, system.learner.actor, mesh, config, greedy)
   result = evaluator.final(params, episodes)
   has_wins = base.has_wins(known.spec.name)
   return {"step": step} | outcomes.summarise(result, has_wins)

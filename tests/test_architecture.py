@@ -29,6 +29,7 @@ ALLOWED = {
   "codecs": _MATHS,
   "networks": _MATHS | {"codecs"},
   "replay": {"types"},
+  "imagination": {"types", "replay"},
   "registry": {"types"},
   "config": {"registry", "schema"},
   "presets": {"config", "reading", "registry"},
@@ -40,7 +41,7 @@ ALLOWED = {
   "uncertainty": _MATHS | {"ranges"},
   "weighting": _MATHS | {"ranges"},
   "learners": _PARTS | {"ranges"},
-  "evaluation": _MATHS | {"data", "envs", "behaviours"},
+  "evaluation": _MATHS | {"data", "envs", "behaviours", "imagination"},
   "reporting": {"files", "metric_lines", "reading", "schema"},
   "logging": set(),
   "state_layout": set(),
@@ -48,7 +49,16 @@ ALLOWED = {
   "checkpoint_files": {"logging", "reading"},
   "run_folder": {"files", "metric_lines", "nested", "reading"},
   "training": _MATHS
-  | {"replay", "registry", "config", "data", "envs", "evaluation", "ranges"}
+  | {
+    "imagination",
+    "replay",
+    "registry",
+    "config",
+    "data",
+    "envs",
+    "evaluation",
+    "ranges",
+  }
   | {"checkpoint", "logging", "run_folder"},
   "cli": {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},

@@ -238,7 +238,7 @@ def _assemble(
     return flat.reshape(-1, *flat.shape[2:])[index]
 
   rows = types.Rows(
-    *(gather(lambda x, i=i: x.rows[i], index) for i in range(len(types.Rows._fields)))
+    *(gather(lambda x, i=i: x.rows[i], index) for i in range(len(types.STORED)))
   )
   played = _Played(gather(lambda x: x.won, end), gather(lambda x: x.behaviour, end))
   return rows, start.astype(np.int64), played

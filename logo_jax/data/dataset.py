@@ -71,6 +71,7 @@ def load(
   by_agent = layout is not None and not layout.agents_alike
   statistics = _statistics(stored.rows, episodes, train, by_agent)
   rows = jax.tree.map(np.asarray, stored.rows)  # views, still memory-mapped
+  rows = rows._replace(time=_times(offsets))
   return LoadedDataset(
     spec=stored.spec,
     card=stored.card | {"identical_episodes": copies},
@@ -121,7 +122,7 @@ def transitions(rows: Rows, index: jax.Array) -> Transition:
   now = jax.tree.map(lambda x: x[index], rows)
   after = index + 1
   return Transition(
-    *now,
+    **now._asdict(),
     next_obs=rows.obs[after],
     next_state=rows.state[after],
     next_legal=rows.legal[after],
@@ -137,7 +138,7 @@ def window_transitions(rows: Rows, index: jax.Array) -> Transition:
     return jax.lax.slice_in_dim(x, first, first + index.shape[-1] - 1, axis=axis)
 
   return Transition(
-    *(cut(x, 0) for x in at),
+    **jax.tree.map(lambda x: cut(x, 0), at)._asdict(),
     next_obs=cut(at.obs, 1),
     next_state=cut(at.state, 1),
     next_legal=cut(at.legal, 1),
@@ -187,6 +188,12 @@ def _split(first_like: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   parts = np.split(order, [num_select, num_select + num_test])
   select, test, train = (np.flatnonzero(np.isin(content, part)) for part in parts)
   return train, select, test
+
+
+def _times(offsets: np.ndarray) -> np.ndarray:
+  """Steps since the episode began of every row, int32, from the episodes' offsets."""
+  first = np.repeat(offsets[:-1], np.diff(offsets))
+  return (np.arange(offsets[-1]) - first).astype(np.int32)
 
 
 def _take(episodes: Episodes, index: np.ndarray) -> Episodes:

@@ -55,7 +55,7 @@ class Summary(NamedTuple):
 
 def checks(stored: store.StoredDataset) -> Iterator[validate.Check]:
   """Checks the contents rule by rule; see `validate.checks`."""
-  arrays = {**stored.rows._asdict(), "episode_start": stored.episode_start}
+  arrays = {**stored.rows.stored(), "episode_start": stored.episode_start}
   yield from validate.checks(arrays, stored.spec)
 
 

@@ -20,7 +20,7 @@ from logo_jax.data import coverage, validate
 from logo_jax.envs import base
 
 FORMAT_VERSION = 1
-FIELDS = (*types.Rows._fields, "episode_start")
+FIELDS = (*types.STORED, "episode_start")
 CARD = "card.json"
 
 
@@ -86,7 +86,7 @@ def write(
     ValueError: the data break a rule of the format, or the folder holds other data.
   """
   folder = pathlib.Path(folder)
-  arrays = dict(zip(FIELDS, (*rows, episode_start), strict=True))
+  arrays = rows.stored() | {"episode_start": episode_start}
   arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
   card = complete_card(arrays, card)
   text = json.dumps(card, indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -194,7 +194,7 @@ def read(folder: str | os.PathLike, verify: bool = True) -> StoredDataset:
         f"{folder} is corrupt: the arrays' hash is {content_hash}, {CARD} says "
         f"{card['content_hash']}"
       )
-  rows = types.Rows(*(arrays[name] for name in types.Rows._fields))
+  rows = types.Rows(*(arrays[name] for name in types.STORED))
   return StoredDataset(rows, arrays["episode_start"], card)
 
 

@@ -118,7 +118,7 @@ def checks(arrays: Arrays, spec: types.EnvSpec) -> Iterator[Check]:
       for name, value in (("action", 0), ("reward", 0), ("discount", 1))
     ),
   ]
-  all_rows = {name: arrays[name] for name in types.Rows._fields}
+  all_rows = {name: arrays[name] for name in types.STORED}
   all_rows |= {"final": final, "before_final": before_final}
   for rule, broken, holds in rules:
     yield Check(rule, broken, _first_broken(all_rows, holds))

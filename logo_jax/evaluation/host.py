@@ -8,7 +8,7 @@ import numpy as np
 
 from logo_jax.envs import base
 from logo_jax.evaluation.rollout import EpisodeResult
-from logo_jax.types import HostEnvironment, Params, TimeStep
+from logo_jax.types import HostEnvironment, Observed, Params, TimeStep
 
 
 def play(
@@ -23,7 +23,7 @@ def play(
 
   Args:
     env: the environment.
-    act: (params, memory, obs, legal, key) -> (memory, actions), compiled and
+    act: (params, memory, Observed, key) -> (memory, actions), compiled and
       mapped over a leading axis of seeds.
     params: of the policies, with a leading axis of seeds.
     memory: of the policies at the start of an episode, with axes [seeds, E].
@@ -40,11 +40,12 @@ def play(
   total, won = np.zeros(len(running)), np.zeros(len(running), bool)
   length = np.zeros(len(running), np.int32)
   for step in range(env.spec.max_steps):
-    seen: TimeStep = jax.tree.map(
+    now_by_seed: TimeStep = jax.tree.map(
       lambda x: x.reshape(num_seeds, num_episodes, *x.shape[1:]), now
     )
     step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, step)
-    memory, action = act(params, memory, seen.obs, seen.legal, step_keys)
+    seen = Observed(now_by_seed.obs, now_by_seed.state, now_by_seed.legal)
+    memory, action = act(params, memory, seen, step_keys)
     action = np.asarray(action)
     action = action.reshape(-1, *action.shape[2:])
     env_state, now = env.step(env_state, action)

@@ -9,6 +9,7 @@ import numpy as np
 
 from logo_jax.data import stream
 from logo_jax.data.dataset import LoadedDataset, evenly_spaced, transitions
+from logo_jax.imagination.rollout import rollout
 from logo_jax.ops.standardise import Moments, standardise
 from logo_jax.types import (
   Metrics,
@@ -98,19 +99,19 @@ def imagine(
     What `look` has returned, with a leading axis H.
   """
   first = transitions(rows, windows.start)
-  k_start, k_steps = jax.random.split(jax.random.key(0))
 
-  def step(carry: tuple, offset: jax.Array) -> tuple[tuple, Any]:
-    latent, obs, state, legal = carry
-    true = transitions(rows, windows.start + jnp.minimum(offset, windows.left - 1))
-    key = jax.random.fold_in(k_steps, offset)
-    latent, p = model.step(params, latent, true.action, key)
-    imagined = p.transition(obs, state, legal, true.action)
-    return (latent, p.obs, p.state, p.legal), look(imagined, p, true)
+  def true(offset: jax.Array) -> Transition:
+    return transitions(rows, windows.start + jnp.minimum(offset, windows.left - 1))
 
-  latent = model.start(params, first, k_start)
-  carry = (latent, first.obs, first.state, first.legal)
-  return jax.lax.scan(step, carry, jnp.arange(steps))[1]
+  def choose(memory, now, offset, key):
+    del now, key
+    return memory, true(offset).action
+
+  def look_at_both(memory, t: Transition, p: Prediction, offset: jax.Array):
+    return memory, look(t, p, true(offset))
+
+  key = jax.random.key(0)
+  return rollout(model, params, first, choose, look_at_both, steps, key)[2]
 
 
 def in_chunks(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from logo_jax.types import Environment, Learner, Params, TimeStep
+from logo_jax.types import Actor, Environment, Observed, Params, TimeStep
 
 
 class EpisodeResult(NamedTuple):
@@ -27,7 +27,7 @@ class _Carry(NamedTuple):
 
 def play(
   env: Environment,
-  learner: Learner,
+  actor: Actor,
   params: Params,
   num_episodes: int,
   key: jax.Array,
@@ -37,8 +37,8 @@ def play(
 
   Args:
     env: the environment.
-    learner: acts; every episode begins with its empty memory.
-    params: of the policy.
+    actor: acts; every episode begins with its empty memory.
+    params: of the actor.
     num_episodes: E, played side by side until the last one ends.
     key: decides the episodes; the same key gives the same figures.
     greedy: the likeliest actions, or else sampled ones.
@@ -53,9 +53,8 @@ def play(
   def step(carry: _Carry) -> _Carry:
     now = carry.time_step
     k_act, k_env = jax.random.split(jax.random.fold_in(k_steps, carry.step))
-    memory, action = learner.act(
-      params, carry.memory, now.obs, now.legal, k_act, greedy=greedy
-    )
+    seen = Observed(now.obs, now.state, now.legal)
+    memory, action = actor.act(params, carry.memory, seen, k_act, greedy=greedy)
     keys = jax.random.split(k_env, num_episodes)
     env_state, after = jax.vmap(env.step)(carry.env_state, action, keys)
     running = ~now.last
@@ -72,6 +71,6 @@ def play(
   env_state, first = jax.vmap(env.reset)(jax.random.split(k_reset, num_episodes))
   zeros = jnp.zeros(num_episodes)
   empty = EpisodeResult(zeros, zeros.astype(jnp.int32), zeros.astype(bool))
-  memory = learner.initial_carry((num_episodes,))
+  memory = actor.initial_carry((num_episodes,))
   carry = _Carry(env_state, first, memory, empty, jnp.int32(0))
   return jax.lax.while_loop(going, step, carry).result

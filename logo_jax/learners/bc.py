@@ -65,7 +65,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
     return LearnerState(params, (), opt_state, state.step + 1), metrics
 
   return Learner(
-    *(init, update, policy.initial_carry, policy.act, config.window),
+    *(init, update, policy.actor(), config.window),
     reads_state=False,
     config=config,
   )

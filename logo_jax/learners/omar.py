@@ -134,11 +134,9 @@ def make(config: Config, context: LearnerContext) -> Learner:
     target = backup.follow(params, state.target, state.step, config)
     return LearnerState(params, target, opt_state, state.step + 1), metrics
 
-  def act(params, carry, obs, legal, key, greedy: bool = False):
-    return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
-
+  actor = parts.policy.actor(lambda params: params["policy"])
   return Learner(
-    *(init, update, parts.policy.initial_carry, act, config.window),
+    *(init, update, actor, config.window),
     reads_state=config.value_input == "obs_state",
     config=config,
   )

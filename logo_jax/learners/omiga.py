@@ -153,11 +153,8 @@ def make(config: Config, context: LearnerContext) -> Learner:
     target = backup.follow(current, state.target, state.step, config)
     return LearnerState(params, target, tuple(opt_state), state.step + 1), metrics
 
-  def act(params, carry, obs, legal, key, greedy: bool = False):
-    return parts.policy.act(params["policy"], carry, obs, legal, key, greedy)
-
-  made = init, update, parts.policy.initial_carry, act, config.window
-  return Learner(*made, config=config)
+  actor = parts.policy.actor(lambda params: params["policy"])
+  return Learner(init, update, actor, config.window, config=config)
 
 
 def make_parts(config: Any, context: LearnerContext) -> Parts:

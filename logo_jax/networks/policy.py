@@ -1,13 +1,14 @@
 """Decentralised policies: each agent's network reads that agent's observation alone."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 
 from logo_jax.networks.agent import AgentNetwork, Trunk, make_agent_network
 from logo_jax.networks.heads import ActionHead
 from logo_jax.ops.standardise import Moments, standardise
-from logo_jax.types import EnvSpec, Params, Transition
+from logo_jax.types import Actor, EnvSpec, Observed, Params, Transition
 
 
 class Policy(NamedTuple):
@@ -29,24 +30,23 @@ class Policy(NamedTuple):
     obs, next_obs = (standardise(x, self.moments) for x in (t.obs, t.next_obs))
     return self.network.apply_both(params, obs, next_obs)
 
-  def initial_carry(self, batch_shape: tuple[int, ...]) -> Any:
-    """What is remembered at the start of an episode."""
-    return self.network.initial_carry(batch_shape)
+  def actor(
+    self, policy_of: Callable[[Params], Params] = lambda params: params
+  ) -> Actor:
+    """Plays samples, or the likeliest actions.
 
-  def act(
-    self,
-    params: Params,
-    carry: Any,
-    obs: jax.Array,
-    legal: jax.Array,
-    key: jax.Array,
-    greedy: bool = False,
-  ) -> tuple[Any, jax.Array]:
-    """The memory afterwards, and actions: sampled, or the likeliest ones."""
-    carry, outputs = self.network.step(params, carry, standardise(obs, self.moments))
-    if greedy:
-      return carry, self.head.mode(outputs, legal)
-    return carry, self.head.sample(outputs, legal, key)[0]
+    Args:
+      policy_of: picks the policy's parameters out of a learner's.
+    """
+
+    def act(params, carry, now: Observed, key: jax.Array, greedy: bool = False):
+      obs = standardise(now.obs, self.moments)
+      carry, outputs = self.network.step(policy_of(params), carry, obs)
+      if greedy:
+        return carry, self.head.mode(outputs, now.legal)
+      return carry, self.head.sample(outputs, now.legal, key)[0]
+
+    return Actor(self.network.initial_carry, act)
 
 
 def make_policy(

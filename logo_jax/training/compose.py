@@ -1,6 +1,5 @@
 """Puts components together and refuses what cannot work, before anything is traced."""
 
-from collections.abc import Callable
 import dataclasses
 import functools
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
+from logo_jax.imagination.rows import Imagination
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
 from logo_jax.training import ends, memory, optimizers
@@ -19,21 +19,7 @@ from logo_jax.types import (
   Learner,
   LearnerContext,
   Statistics,
-  Uncertainty,
-  Weighting,
-  WorldModel,
 )
-
-
-class Imagination(NamedTuple):
-  """The model-based half of a system."""
-
-  model: WorldModel
-  uncertainty: Uncertainty
-  weighting: Weighting
-  # (rewards, discounts) -> bool, the steps at which something happens; for metrics.
-  eventful: Callable[[jax.Array, jax.Array], jax.Array] = lambda r, d: d <= 0.5
-  ends_known: bool = False  # episodes end by the environment's rule
 
 
 class System(NamedTuple):

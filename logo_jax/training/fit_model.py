@@ -15,10 +15,8 @@ from jaxtyping import Array, Float, Int
 import optax
 
 from logo_jax.config import FitConfig
-from logo_jax.data.dataset import draw_starts, transitions, window_transitions
 from logo_jax.data.stream import Feed
-from logo_jax.replay import windows
-from logo_jax.training import optimizers
+from logo_jax.training import optimizers, segments
 from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.types import Dataset, Metrics, Params, Rows, Transition, WorldModel
 
@@ -130,32 +128,24 @@ class _FitStep:
   def draw(self, key: jax.Array, step: jax.Array, data: Dataset) -> FitDraws:
     def train(count: jax.Array) -> jax.Array:
       k_batch, _ = self._keys(key, step + count)
-      return self._windows(data.train, self._batch_size, self._length, k_batch)
+      return segments.draw(data.train, self._batch_size, self._length, k_batch)
 
     def select(index: jax.Array) -> jax.Array:
       k_batch, _ = jax.random.split(jax.random.key(index))
       size = self._config.batch_size
-      return self._windows(data.select, size, self._config.unroll, k_batch)
+      return segments.draw(data.select, size, self._config.unroll, k_batch)
 
     return FitDraws(
       jax.vmap(train)(jnp.arange(self._config.interval)),
       jax.vmap(select)(jnp.arange(_SELECT_BATCHES)),
     )
 
-  def _windows(
-    self, starts: jax.Array, num: int, length: int, key: jax.Array
-  ) -> jax.Array:
-    """Rows that start `num` transitions, or those [W, T + 1] of windows of so many."""
-    if length == 1:
-      return draw_starts(starts, num, key)
-    return windows.draw(starts, num // length, length, key)
-
   def chunk(self, state: FitState, data: Dataset | Feed) -> tuple[FitState, Metrics]:
     if isinstance(data, Dataset):
       data = Feed(data.rows, self.draw(state.key, state.step, data))
     rows, draws = data
     new, metrics = jax.lax.scan(
-      lambda s, index: self._update(s, *_read(rows, index)), state, draws.train
+      lambda s, index: self._update(s, *segments.read(rows, index)), state, draws.train
     )
     loss = self._selection_error(new.params, rows, draws.select)
     better = loss < new.best_loss
@@ -205,16 +195,9 @@ class _FitStep:
     def one(count_and_index: tuple[jax.Array, jax.Array]) -> jax.Array:
       count, index = count_and_index
       _, k_loss = jax.random.split(jax.random.key(count))
-      return self._model.validate(params, *_read(rows, index), k_loss)
+      return self._model.validate(params, *segments.read(rows, index), k_loss)
 
     return jax.lax.map(one, (jnp.arange(_SELECT_BATCHES), starts)).mean(0)
-
-
-def _read(rows: Rows, index: jax.Array) -> tuple[Transition, jax.Array]:
-  """Transitions [B], or windows [B, T] by their rows [B, T + 1], and their weights."""
-  if index.ndim == 1:
-    return transitions(rows, index), jnp.ones(index.shape)
-  return window_transitions(rows, index), windows.weights(index)
 
 
 def _where(better: jax.Array, x: jax.Array, old: jax.Array) -> jax.Array:

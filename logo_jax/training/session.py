@@ -18,7 +18,7 @@ from logo_jax.logging import Stop, say
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
-from logo_jax.types import Dataset, Environment, HostEnvironment, Learner, Params
+from logo_jax.types import Actor, Dataset, Environment, HostEnvironment, Params
 
 CLIPPED_SHARE = 0.05  # of targets, above which it is said
 
@@ -113,7 +113,7 @@ class Evaluator:
   def __init__(
     self,
     env: Environment | HostEnvironment,
-    learner: Learner,
+    actor: Actor,
     mesh: Mesh,
     config: ExperimentConfig,
     greedy: bool = True,
@@ -123,26 +123,26 @@ class Evaluator:
     self._config = config.evaluation
     self._seeds = np.arange(config.seed, config.seed + config.num_seeds)
     if isinstance(env, HostEnvironment):
-      self._run = self._make_host_run(env, learner)
+      self._run = self._make_host_run(env, actor)
       return
 
     def run(policy: tuple[Params, jax.Array], key: jax.Array) -> EpisodeResult:
       params, seed = policy
       key = jax.random.fold_in(key, seed)
       episodes = config.evaluation.episodes
-      return play(env, learner, params, episodes, key, greedy)
+      return play(env, actor, params, episodes, key, greedy)
 
     self._run = parallel.map_eval(run, mesh)
 
-  def _make_host_run(self, env: HostEnvironment, learner: Learner):
+  def _make_host_run(self, env: HostEnvironment, actor: Actor):
     """Like the compiled one: ((params, seeds), key) -> results [seeds, episodes]."""
-    act = jax.jit(jax.vmap(functools.partial(learner.act, greedy=self._greedy)))
+    act = jax.jit(jax.vmap(functools.partial(actor.act, greedy=self._greedy)))
 
     def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
       params, seeds = policy
       keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
       episodes = self._config.episodes
-      memory = learner.initial_carry((len(seeds), episodes))
+      memory = actor.initial_carry((len(seeds), episodes))
       return host.play(env, act, params, memory, episodes, keys)
 
     return run

@@ -9,7 +9,7 @@ import pytest
 
 from logo_jax import registry
 from logo_jax.data.dataset import load, transitions
-from logo_jax.types import Batch
+from logo_jax.types import Batch, Observed
 from tests import skirmish, toys
 from tests.learners import problems
 
@@ -167,9 +167,10 @@ def test_learners(loaded, continuous, name, kind, recurrent):
   jax.tree.map(np.testing.assert_array_equal, new.params, again.params)
   t = jax.tree.map(lambda x: x[:, 0] if recurrent else x, batch.transition)
   for greedy in (False, True):
-    carry = learner.initial_carry((ROWS,))
+    carry = learner.actor.initial_carry((ROWS,))
     key = jax.random.key(4)
-    after, action = learner.act(new.params, carry, t.obs, t.legal, key, greedy=greedy)
+    now = Observed(t.obs, t.state, t.legal)
+    after, action = learner.actor.act(new.params, carry, now, key, greedy=greedy)
     _same_shapes(after, carry)
     assert action.shape == t.action.shape and action.dtype == t.action.dtype
     if kind == "discrete":

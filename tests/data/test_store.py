@@ -70,7 +70,7 @@ def _edit_card(folder, **changes) -> None:
 
 def test_round_trip_is_exact(folder):
   stored = store.read(folder)
-  for name in types.Rows._fields:
+  for name in types.STORED:
     array, expected = getattr(stored.rows, name), getattr(_rows(), name)
     assert isinstance(array, np.memmap)
     assert array.dtype == expected.dtype

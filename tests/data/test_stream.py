@@ -126,7 +126,7 @@ def large(tmp_path):
     obs=np.zeros((1, 2, 200), np.float32), state=np.zeros((1, 100), np.float32)
   )
   fields = {}
-  for name, like in shapes._asdict().items():
+  for name, like in shapes.stored().items():
     path, shape = tmp_path / f"{name}.npy", (num, *like.shape[1:])
     array = np.lib.format.open_memmap(path, "w+", like.dtype, shape)
     array[:] = (np.arange(num) % 97).reshape(-1, *(1,) * (len(shape) - 1)) % 3
@@ -137,7 +137,7 @@ def large(tmp_path):
 
 def test_rows_on_the_host_are_never_in_memory_as_a_whole(large, monkeypatch):
   monkeypatch.setattr(dataset, "_BLOCK_BYTES", 2**18)
-  total = sum(x.nbytes for x in large.rows)
+  total = sum(x.nbytes for x in large.rows.stored().values())
   before = sum(x.nbytes for x in jax.live_arrays())
   tracemalloc.start()
   try:

@@ -10,9 +10,9 @@ from tests import toys
 def _follow():
   """Acts right times the parameter of each seed."""
 
-  def act(params, memory, obs, legal, keys):
+  def act(params, memory, now, keys):
     assert len(keys) == len(params)
-    return memory, np.asarray(obs) / 40 * np.asarray(params)[:, None, None, None]
+    return memory, np.asarray(now.obs) / 40 * np.asarray(params)[:, None, None, None]
 
   return act
 
@@ -42,9 +42,9 @@ def test_a_seed_has_its_episodes_in_any_company():
 def test_a_memory_lasts_for_an_episode_and_no_longer():
   seen = []
 
-  def act(params, memory, obs, legal, keys):
+  def act(params, memory, now, keys):
     seen.append(memory)
-    return memory + 1, np.asarray(obs) / 40 * (memory >= 2)[..., None, None]
+    return memory + 1, np.asarray(now.obs) / 40 * (memory >= 2)[..., None, None]
 
   keys = jax.vmap(jax.random.key)(np.array([3, 4]))
   empty = np.zeros((2, 5), np.int32)

@@ -4,33 +4,33 @@ import numpy as np
 
 from logo_jax import outcomes
 from logo_jax.evaluation.rollout import EpisodeResult, play
-from logo_jax.types import Learner
+from logo_jax.types import Actor
 from tests import toys
 
 
-def _learner(act, initial_carry=lambda shape: ()):
-  return Learner(None, None, initial_carry, act)  # type: ignore
+def _actor(act, initial_carry=lambda shape: ()):
+  return Actor(initial_carry, act)
 
 
-def _right(params, carry, obs, legal, key, greedy):
-  del params, obs, key
+def _right(params, carry, now, key, greedy):
+  del params, key
   assert greedy
-  return carry, jnp.where(legal[..., 2], 2, 1)
+  return carry, jnp.where(now.legal[..., 2], 2, 1)
 
 
-def _stay(params, carry, obs, legal, key, greedy):
-  return carry, jnp.ones(legal.shape[:-1], jnp.int32)
+def _stay(params, carry, now, key, greedy):
+  return carry, jnp.ones(now.legal.shape[:-1], jnp.int32)
 
 
-def _count(params, carry, obs, legal, key, greedy):
+def _count(params, carry, now, key, greedy):
   """Stays for two steps, counted in its memory, then goes right."""
-  action = jnp.where(legal[..., 2] & (carry >= 2)[:, None], 2, 1)
+  action = jnp.where(now.legal[..., 2] & (carry >= 2)[:, None], 2, 1)
   return carry + 1, action
 
 
 def test_known_episodes():
   env = toys.corridor()
-  run = jax.jit(lambda act, key: play(env, _learner(act), (), 3, key), static_argnums=0)
+  run = jax.jit(lambda act, key: play(env, _actor(act), (), 3, key), static_argnums=0)
   result = run(_right, jax.random.key(0))
   np.testing.assert_allclose(result.episode_return, [1.6] * 3, rtol=1e-6)
   np.testing.assert_array_equal(result.length, [3] * 3)
@@ -42,8 +42,8 @@ def test_known_episodes():
 
 
 def test_a_memory_lasts_for_an_episode_and_no_longer():
-  learner = _learner(_count, lambda shape: jnp.zeros(shape, jnp.int32))
-  run = jax.jit(lambda key: play(toys.corridor(), learner, (), 3, key))
+  actor = _actor(_count, lambda shape: jnp.zeros(shape, jnp.int32))
+  run = jax.jit(lambda key: play(toys.corridor(), actor, (), 3, key))
   for seed in range(2):
     np.testing.assert_array_equal(run(jax.random.key(seed)).length, [5] * 3)
 

@@ -12,7 +12,7 @@ from logo_jax.data.dataset import (
   window_transitions,
 )
 from logo_jax.replay import windows
-from logo_jax.types import Batch, Learner, LearnerContext, LearnerState
+from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Observed
 from tests import toys
 
 
@@ -49,9 +49,10 @@ def train(
 
 def greedy(learner: Learner, state: LearnerState, obs, legal) -> np.ndarray:
   """Greedy actions of agents that have just begun their episodes."""
-  carry = learner.initial_carry(obs.shape[:-2])
+  carry = learner.actor.initial_carry(obs.shape[:-2])
   key = jax.random.key(0)
-  _, action = learner.act(state.params, carry, obs, legal, key, greedy=True)
+  now = Observed(obs, obs[..., 0, :], legal)
+  _, action = learner.actor.act(state.params, carry, now, key, greedy=True)
   return np.asarray(action)
 
 
@@ -79,12 +80,11 @@ def wins_the_corridor(learner: Learner, state: LearnerState) -> float:
   """Plays one greedy episode of legal actions to a win; its return."""
   env = toys.corridor()
   env_state, now = env.reset(jax.random.key(0))
-  carry, total = learner.initial_carry(()), 0.0
-  act = jax.jit(learner.act, static_argnames="greedy")
+  carry, total = learner.actor.initial_carry(()), 0.0
+  act = jax.jit(learner.actor.act, static_argnames="greedy")
   for step in range(toys.MAX_STEPS):
-    carry, action = act(
-      state.params, carry, now.obs, now.legal, jax.random.key(step), greedy=True
-    )
+    seen = Observed(now.obs, now.state, now.legal)
+    carry, action = act(state.params, carry, seen, jax.random.key(step), greedy=True)
     assert now.legal[jnp.arange(2), action].all()
     env_state, now = env.step(env_state, action, jax.random.key(step + 100))
     total += float(now.reward)

@@ -10,7 +10,7 @@ import pytest
 from logo_jax.data.dataset import load
 from logo_jax.evaluation import host
 from logo_jax.learners import bc
-from logo_jax.types import EnvSpec, Rows
+from logo_jax.types import EnvSpec, Observed, Rows
 from tests import toys
 from tests.learners import problems
 
@@ -46,14 +46,16 @@ def test_a_noisy_teacher_is_imitated_without_its_noise(loaded):
   config = bc.Config(hidden_size=32, learning_rate=3e-3)
   learner = bc.make(config, problems.context(loaded))
   state, _ = problems.train(learner, loaded, 600)
-  act = jax.jit(jax.vmap(functools.partial(learner.act, greedy=True)))
+  act = jax.jit(jax.vmap(functools.partial(learner.actor.act, greedy=True)))
   params = jax.tree.map(lambda x: x[None], state.params)
-  memory = learner.initial_carry((1, 50))
+  memory = learner.actor.initial_carry((1, 50))
   played = host.play(toys.targets(), act, params, memory, 50, jax.random.key(2)[None])
   assert played.episode_return.mean() > 3.85  # the teacher itself: 3.2
   # Sampled actions are as noisy as the teacher's.
   obs, legal = jnp.zeros((2000, 2, 1)), jnp.ones((2000, 2, 1), bool)
-  _, sampled = learner.act(state.params, (), obs, legal, jax.random.key(3))
+  _, sampled = learner.actor.act(
+    state.params, (), Observed(obs, obs, legal), jax.random.key(3)
+  )
   assert float(jnp.arctanh(sampled).std()) == pytest.approx(0.3, abs=0.06)
 
 
@@ -94,8 +96,8 @@ def test_memory_imitates_what_one_observation_does_not_tell():
   state, _ = problems.train(learner, loaded, 200)
   legal = jnp.ones((2, 2), bool)
   for sign in (-1.0, 1.0):
-    carry, key = learner.initial_carry(()), jax.random.key(0)
+    carry, key = learner.actor.initial_carry(()), jax.random.key(0)
     for obs in (sign, 0.0):
-      shown = jnp.full((2, 1), obs)
-      carry, action = learner.act(state.params, carry, shown, legal, key, greedy=True)
+      now = Observed(jnp.full((2, 1), obs), jnp.zeros(1), legal)
+      carry, action = learner.actor.act(state.params, carry, now, key, greedy=True)
     assert action.tolist() == [int(sign > 0)] * 2

@@ -10,7 +10,7 @@ from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
-from logo_jax.types import Batch, Learner, LearnerState, Prediction, WorldModel
+from logo_jax.types import Actor, Batch, Learner, LearnerState, Prediction, WorldModel
 from tests import toys
 
 FIT = FitConfig(updates=40, interval=20, batch_size=32)
@@ -87,8 +87,9 @@ def recorder(updates: int, like: Batch, window: int = 1, act=None) -> Learner:
     log = jax.tree.map(lambda log, x: log.at[at].set(x), state.params, batch)
     return LearnerState(log, (), (), state.step + 1), {}
 
-  def at_random(params, carry, obs, legal, key, greedy=False):
-    action = jax.random.categorical(key, jnp.where(legal, 0.0, -1e9))
+  def at_random(params, carry, now, key, greedy=False):
+    action = jax.random.categorical(key, jnp.where(now.legal, 0.0, -1e9))
     return carry, action.astype(jnp.int32)
 
-  return Learner(init, update, lambda shape: (), act or at_random, window)
+  actor = Actor(lambda shape: (), act or at_random)
+  return Learner(init, update, actor, window)

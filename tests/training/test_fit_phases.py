@@ -10,10 +10,11 @@ import pytest
 from logo_jax import config as config_lib
 from logo_jax.config import DataConfig, FitConfig
 from logo_jax.data import dataset, store
+from logo_jax.imagination.rows import Imagination
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import loop, parallel
-from logo_jax.training.compose import Imagination, System
+from logo_jax.training.compose import System
 from logo_jax.training.fit_model import phases
 from logo_jax.training.session import Seconds, Session
 from logo_jax.types import WorldModel

@@ -7,12 +7,12 @@ import pytest
 
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
+from logo_jax.imagination.rows import Imagination, imagine_rows
 from logo_jax.registry import component
 from logo_jax.training import loop, parallel
-from logo_jax.training.compose import Imagination, compose
-from logo_jax.training.imagine import imagine
+from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
-from logo_jax.types import Learner, Transition, Uncertainty
+from logo_jax.types import Actor, Transition, Uncertainty
 from logo_jax.weighting import halt
 from tests import toys
 from tests.training import systems
@@ -34,10 +34,10 @@ def _rollouts(loaded, threshold):
   )
   weighting = halt.make(halt.Config(threshold, kappa=5.0), loaded.statistics)
 
-  def stay(params, carry, obs, legal, key):
-    return carry, jnp.ones(obs.shape[:-1], jnp.int32)
+  def stay(params, carry, now, key):
+    return carry, jnp.ones(now.obs.shape[:-1], jnp.int32)
 
-  learner = Learner(None, None, lambda shape: (), stay)  # type: ignore
+  actor = Actor(lambda shape: (), stay)
   _, now = toys.corridor().reset(None)
   now = jax.tree.map(lambda x: jnp.stack([x, x]), now)
   starts = Transition(
@@ -45,7 +45,7 @@ def _rollouts(loaded, threshold):
     *(now.reward, now.discount, now.obs, now.state, now.legal),
   )
   imagination = Imagination(systems.simulator(), score, weighting)
-  return imagine(imagination, learner, ((), (), ()), starts, 4, jax.random.key(0))
+  return imagine_rows(imagination, actor, ((), (), ()), starts, 4, jax.random.key(0))
 
 
 @pytest.mark.parametrize(

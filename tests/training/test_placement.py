@@ -58,8 +58,8 @@ def _run(config, stored, path, chunks=1_000):
   """All that a run leaves behind, None if it was stopped."""
   with RunFolder.open(path, config_lib.to_dict(config)) as folder:
     session, loaded = _session(config, stored, folder, chunks)
-    learner = session.system.learner
-    evaluator = Evaluator(toys.corridor(), learner, session.mesh, config)
+    actor = session.system.learner.actor
+    evaluator = Evaluator(toys.corridor(), actor, session.mesh, config)
     model_params, errors = (), {}
     if session.system.imagination is not None:
       model_params = loop.fit_model(session)

@@ -11,13 +11,14 @@ import pytest
 
 from logo_jax.config import EvaluationConfig, FitConfig
 from logo_jax.data.dataset import transitions
+from logo_jax.imagination.rows import Imagination, imagine_rows
 from logo_jax.training import parallel
-from logo_jax.training.compose import Imagination, System
+from logo_jax.training.compose import System
 from logo_jax.training.fit_model import make_fit
-from logo_jax.training.imagine import imagine
 from logo_jax.training.session import Evaluator
 from logo_jax.training.step import make_train
 from logo_jax.types import (
+  Actor,
   Batch,
   Dataset,
   Environment,
@@ -98,19 +99,19 @@ def _weighting() -> Weighting:
   )
 
 
-def _only_legal(params, carry, obs, legal, key, greedy=False):
-  return carry, jnp.argmax(legal, -1)
+def _only_legal(params, carry, now, key, greedy=False):
+  return carry, jnp.argmax(now.legal, -1)
 
 
 IMAGINATION = Imagination(_model(), _uncertainty(), _weighting())
 
 
 def _imagined(weighting, horizon=5):
-  learner = Learner(None, None, lambda shape: (), _only_legal)  # type: ignore
+  actor = Actor(lambda shape: (), _only_legal)
   imagination = IMAGINATION._replace(weighting=weighting)
   data = _data()
   starts = transitions(data.rows, jnp.array([3, 8]))
-  got = imagine(imagination, learner, PARAMS, starts, horizon, jax.random.key(0))
+  got = imagine_rows(imagination, actor, PARAMS, starts, horizon, jax.random.key(0))
   return jax.tree.map(lambda x: x.reshape(2, horizon + 1, *x.shape[1:]), got)
 
 
@@ -173,16 +174,16 @@ def test_batches_say_which_rows_are_real_and_how_many_are_expected(recorded):
   np.testing.assert_array_equal(batches.weight, 1.0)
   # Real rows are those drawn, as they are.
   t = batches.transition
-  np.testing.assert_array_equal(t.state[:, :4, 0], draws.real)
-  np.testing.assert_array_equal(t.reward[:, :4], draws.real)
-  np.testing.assert_array_equal(t.next_state[:, :4, 0], draws.real + 1)
+  np.testing.assert_array_equal(t.state[:, :4, 0], draws.updates)
+  np.testing.assert_array_equal(t.reward[:, :4], draws.updates)
+  np.testing.assert_array_equal(t.next_state[:, :4, 0], draws.updates + 1)
 
 
 def test_rollouts_start_where_all_data_do(recorded):
   batches, _, draws = recorded
-  assert (draws.starts < 10).all() and (draws.real < 10).all()
+  assert (draws.chunk < 10).all() and (draws.updates < 10).all()
   number = batches.transition.state[:, 4:, 0]
-  assert set(number.ravel() % 100) <= set(draws.starts.tolist())
+  assert set(number.ravel() % 100) <= set(draws.chunk.tolist())
 
 
 def test_imagined_rows_are_drawn_and_charged_by_calibrated_scores(recorded):
@@ -203,7 +204,8 @@ def test_imagined_rows_are_drawn_and_charged_by_calibrated_scores(recorded):
 def test_uncertainty_is_made_from_the_splits_it_should():
   """The unit from the selection split, what is searched from the training split."""
   banked = IMAGINATION._replace(uncertainty=_uncertainty()._replace(bank_size=4))
-  learner = Learner(None, None, lambda shape: (), _only_legal)  # type: ignore
+  actor = Actor(lambda shape: (), _only_legal)
+  learner = Learner(None, None, actor)  # type: ignore
   data = _data()
   drawn = make_train(System(learner, banked), _config()).calibration(data)
   np.testing.assert_array_equal(drawn.held_out, data.select)
@@ -267,14 +269,14 @@ def _on_host() -> HostEnvironment:
 
 @pytest.mark.parametrize("env", [_compiled(), _on_host()], ids=["compiled", "host"])
 def test_every_seed_and_the_final_figures_have_episodes_of_their_own(env):
-  def act(params, carry, obs, legal, key, greedy=False):
-    return carry, jnp.zeros(obs.shape[:-1], jnp.int32)
+  def act(params, carry, now, key, greedy=False):
+    return carry, jnp.zeros(now.obs.shape[:-1], jnp.int32)
 
-  learner = Learner(None, None, lambda shape: (), act)  # type: ignore
+  actor = Actor(lambda shape: (), act)
   config = systems.small(
     "bc", seed=5, num_seeds=2, evaluation=EvaluationConfig(episodes=4, seed=7)
   )
-  play = Evaluator(env, learner, parallel.make_mesh(2, 1), config)
+  play = Evaluator(env, actor, parallel.make_mesh(2, 1), config)
   params = jnp.zeros(2)
   curve, again = (play.curve(params).episode_return for _ in range(2))
   final = play.final(params, 6).episode_return

@@ -10,11 +10,11 @@ import pytest
 from logo_jax import presets
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
+from logo_jax.imagination.rows import Imagination, imagine_rows
 from logo_jax.registry import component
-from logo_jax.training.compose import Imagination, System
-from logo_jax.training.imagine import imagine
+from logo_jax.training.compose import System
 from logo_jax.training.step import make_train
-from logo_jax.types import Learner, LearnerState, Uncertainty
+from logo_jax.types import Actor, Learner, LearnerState, Uncertainty
 from logo_jax.weighting import uniform
 from tests import skirmish, toys
 from tests.training import systems
@@ -39,17 +39,17 @@ def _simulator() -> Imagination:
   return Imagination(model, score, weighting)
 
 
-def _learner(act, initial_carry=lambda shape: ()):
-  return Learner(None, None, initial_carry, act)  # type: ignore
+def _actor(act, initial_carry=lambda shape: ()):
+  return Actor(initial_carry, act)
 
 
-def _move_right(params, carry, obs, legal, key):
-  return carry, jnp.where(legal[..., 2], 2, 1).astype(jnp.int32)
+def _move_right(params, carry, now, key):
+  return carry, jnp.where(now.legal[..., 2], 2, 1).astype(jnp.int32)
 
 
-def _imagine(learner, starts, horizon):
+def _imagine(actor, starts, horizon):
   def run(key):
-    return imagine(_simulator(), learner, ((), (), ()), starts, horizon, key)
+    return imagine_rows(_simulator(), actor, ((), (), ()), starts, horizon, key)
 
   return jax.jit(run)(jax.random.key(0))
 
@@ -61,7 +61,7 @@ def test_rollouts_are_rows_that_end_where_the_episode_ends():
   state = starts.state.at[1].set(jax.nn.one_hot(jnp.array([2, 2]), 4).ravel())
   # transition fields: obs, state, legal, action, reward, discount, ...
   rows = transitions_like(starts._replace(state=state))
-  got = _imagine(_learner(_move_right), rows, 4)
+  got = _imagine(_actor(_move_right), rows, 4)
   assert got.valid.shape == (2 * 5,)
   # From the left end the win is step 3; from cell 2 it is step 1; then nothing counts,
   # and the row of the final prediction never starts a transition.
@@ -77,14 +77,14 @@ def test_rollouts_are_rows_that_end_where_the_episode_ends():
 
 
 def test_a_rollout_feeds_back_the_memory():
-  def act(params, carry, obs, legal, key):
-    right = legal[..., 2] & (carry >= 1)[:, None]
+  def act(params, carry, now, key):
+    right = now.legal[..., 2] & (carry >= 1)[:, None]
     return carry + 1, jnp.where(right, 2, 1).astype(jnp.int32)
 
   _, first = toys.corridor().reset(None)
   starts = transitions_like(jax.tree.map(lambda x: jnp.stack([x, x]), first))
-  learner = _learner(act, lambda shape: jnp.zeros(shape, jnp.int32))
-  got = _imagine(learner, starts, 3)
+  actor = _actor(act, lambda shape: jnp.zeros(shape, jnp.int32))
+  got = _imagine(actor, starts, 3)
   # One step of waiting at the start of each rollout; the last row is no step.
   np.testing.assert_array_equal(got.rows.action[:, 0], [1, 2, 2, 0] * 2)
 
@@ -109,8 +109,7 @@ def test_real_rows_alone_at_first_and_what_was_imagined_is_forgotten(loaded):
   learner = Learner(
     init=lambda key: LearnerState((), (), (), jnp.int32(0)),
     update=update,
-    initial_carry=lambda shape: (),
-    act=_move_right,
+    actor=Actor(lambda shape: (), _move_right),
   )
   imagination = _simulator()
   imagination = imagination._replace(

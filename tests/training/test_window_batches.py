@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from logo_jax.data.dataset import window_transitions
+from logo_jax.imagination.rows import Imagination
 from logo_jax.registry import component
 from logo_jax.training import compose, parallel
-from logo_jax.training.compose import Imagination, System
+from logo_jax.training.compose import System
 from logo_jax.training.step import make_train
 from logo_jax.types import Batch, Uncertainty
 from logo_jax.weighting import confidence
@@ -85,8 +86,8 @@ def test_single_transitions_are_drawn_as_ever(loaded):
   draws = _train(loaded, _config("macql"), 1).draw(
     jax.random.key(3), jnp.int32(0), loaded.data
   )
-  assert draws.real.shape == (UPDATES, 32)
-  np.testing.assert_array_equal(draws.real[0, :6], [688, 147, 123, 758, 252, 41])
+  assert draws.updates.shape == (UPDATES, 32)
+  np.testing.assert_array_equal(draws.updates[0, :6], [688, 147, 123, 758, 252, 41])
 
 
 def _assert_shared(weight, counts, mass):

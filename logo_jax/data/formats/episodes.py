@@ -188,7 +188,7 @@ def checked(
   """
   arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
   card = store.complete_card(arrays, card, where)
-  rows = types.Rows(*(arrays[name] for name in types.Rows._fields))
+  rows = types.Rows(*(arrays[name] for name in types.STORED))
   return store.StoredDataset(rows, arrays["episode_start"], card)
 
 

@@ -100,7 +100,7 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
   folder = pathlib.Path(folder)
   if not store.is_free(folder):
     raise ValueError(f"{folder} exists; remove it first")
-  arrays = stored.rows._asdict() | {"episode_start": stored.episode_start}
+  arrays = stored.rows.stored() | {"episode_start": stored.episode_start}
   stored = episodes.checked(arrays, stored.card, "dataset")
   final = stored.episode_start[1:] - 1
   steps = np.delete(np.arange(len(stored.rows.reward)), final)

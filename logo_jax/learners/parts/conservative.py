@@ -125,13 +125,8 @@ def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
     )
     return LearnerState(params, target, opt_state, state.step + 1), metrics | own
 
-  def act(params, carry, obs, legal, key, greedy: bool = False):
-    policy = _policy_params(parts, params)
-    return parts.policy.act(policy, carry, obs, legal, key, greedy)
-
-  return Learner(
-    *(init, update, parts.policy.initial_carry, act, config.window), config=config
-  )
+  actor = parts.policy.actor(functools.partial(_policy_params, parts))
+  return Learner(init, update, actor, config.window, config=config)
 
 
 def losses(

@@ -1,0 +1,142 @@
+"""What systems are composed of: models, uncertainties, weightings, learners."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from logo_jax.types.data import Batch, Statistics, Transition
+from logo_jax.types.environment import EnvSpec
+
+Params = PyTree
+Metrics = dict[str, jax.Array]
+
+
+class Observed(NamedTuple):
+  """What can be known before acting: in a game, in data, or in a model."""
+
+  obs: Float[Array, "*b N O"]
+  state: Float[Array, "*b S"]  # read by centralised actors and by values alone
+  legal: Bool[Array, "*b N A"]
+  time: Int[Array, "*b"] | tuple[()] = ()  # see `Rows.time`
+
+
+class Actor(NamedTuple):
+  """Plays: a learner's policies, or a planner around them."""
+
+  # Leading axes -> what the agents remember at the start of an episode, () if nothing.
+  initial_carry: Callable[[tuple[int, ...]], Any]
+  # (params, carry, Observed, key, greedy=False) -> (carry, action)
+  act: Callable[..., tuple[Any, jax.Array]]
+  # True: an agent's action depends on more than it has observed itself.
+  centralised: bool = False
+
+
+class Prediction(NamedTuple):
+  """One imagined step, in the environment's own units.
+
+  `mean` and `std` are M views of G groups of F predicted features, in units of the
+  features' standard deviation and 0 where a feature does not vary; an uncertainty reads
+  them and nothing else of a model. A joint model has one group, a model that predicts
+  every agent's observation apart has one for each agent.
+  """
+
+  obs: Float[Array, "*b N O"]
+  state: Float[Array, "*b S"]
+  reward: Float[Array, "*b"]
+  discount: Float[Array, "*b"]  # probability in [0, 1] that the episode goes on
+  legal: Bool[Array, "*b N A"]
+  mean: Float[Array, "*b M G F"]
+  std: Float[Array, "*b M G F"]
+
+  def transition(self, now: "Observed", action: jax.Array) -> Transition:
+    """The imagined step from there to what is predicted."""
+    return Transition(
+      *(now.obs, now.state, now.legal, action, self.reward, self.discount),
+      next_obs=self.obs,
+      next_state=self.state,
+      next_legal=self.legal,
+      time=now.time,
+    )
+
+
+class WorldModel(NamedTuple):
+  """A model of the joint dynamics."""
+
+  num_views: int  # M of its predictions
+  window: int  # time steps per training sample; 1 = Markov
+  init: Callable[[jax.Array], Params]
+  # (params, transitions, weight, key) -> (loss, metrics). Axes are [B], or [B, T] for
+  # windows of consecutive steps, whose weight is 0 beyond the end of an episode.
+  loss: Callable[[Params, Transition, jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+  # The error of what rollouts use, lower is better: early stopping selects by it. Of
+  # the same; its shape is `error_shape`.
+  validate: Callable[[Params, Transition, jax.Array, jax.Array], jax.Array]
+  start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
+  step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
+  diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
+  # False: only observations are predicted and the state stays what it was, so that
+  # learners that read it do not fit.
+  predicts_state: bool = True
+  # (M,): the leading axis of all parameters is one of M members, of which each has an
+  # error and keeps its own best parameters.
+  error_shape: tuple[int, ...] = ()
+
+
+class Uncertainty(NamedTuple):
+  """A score >= 0 for each imagined transition; it is stored raw."""
+
+  min_views: int
+  # (world_model, model_params, held_out, bank, key): transitions of the selection split
+  # and, evenly spaced, `bank_size` of the training split, () if that is 0.
+  init: Callable[..., Params]
+  score: Callable[[Params, Transition, Prediction], jax.Array]  # -> raw [*b]
+  accumulate: Callable[[jax.Array, jax.Array], jax.Array]  # along a rollout
+  calibrate: Callable[[Params, jax.Array], jax.Array]  # raw -> calibrated units
+  bank_size: int = 0  # fewer where the training split has fewer
+  reads_state: bool = False  # True: `score` looks at predicted states
+
+
+class Weighting(NamedTuple):
+  """How a calibrated score enters learning."""
+
+  # -> what is stored, and whether it is: where not, the rollout ends before it (halt)
+  on_store: Callable[[Transition, jax.Array], tuple[Transition, jax.Array]]
+  on_sample: Callable[[Transition, jax.Array], Transition]  # penalty
+  log_weight: Callable[[jax.Array], jax.Array]  # confidence; 0 = uniform
+  # The most that it takes from the return of an imagined episode, inf if there is no
+  # bound; learners that keep values within the data's range allow for it.
+  return_loss: float = 0.0
+
+
+class LearnerState(NamedTuple):
+  """Everything that a learner's update changes."""
+
+  params: Params
+  target: Params  # () for learners without target networks
+  opt_state: Any
+  step: Int[Array, ""]
+
+
+class Learner(NamedTuple):
+  """Learns decentralised policies from batches."""
+
+  init: Callable[[jax.Array], LearnerState]
+  update: Callable[[LearnerState, Batch, jax.Array], tuple[LearnerState, Metrics]]
+  actor: Actor  # of the learner's parameters
+  window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
+  reads_state: bool = True  # False: `update` makes no use of states
+  config: Any = None  # the learner's own, with what was None filled in
+
+
+class LearnerContext(NamedTuple):
+  """What a learner is built from, beside its own config."""
+
+  spec: EnvSpec
+  statistics: Statistics
+  # (learning rate, clip_norm=10) -> optimizer; averages gradients over devices where
+  # there are several.
+  make_optimizer: Callable[..., Any]
+  # What weighting imagined rows may take from a return; see `Weighting.return_loss`.
+  return_loss: float = 0.0
