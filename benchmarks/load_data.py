@@ -33,7 +33,7 @@ import numpy as np
 
 from logo_jax import cli, files, outcomes, presets
 from logo_jax.data import dataset, store
-from logo_jax.training import loop, parallel
+from logo_jax.training import feeds, loop, parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
 from logo_jax.types import EnvSpec, Rows
@@ -230,7 +230,7 @@ class _Run:
     interval = _STEPS.value
     steps = range(self._step, self._step + (_CHUNKS.value + 1) * interval, interval)
     self._step, waited, start = steps.stop, 0.0, 0.0
-    with loop.make_feeds(
+    with feeds.make_feeds(
       self._data,
       self._train.draw,
       self._mesh,

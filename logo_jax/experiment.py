@@ -53,7 +53,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
   )
   compose.check_window(config, system.learner.window)
-  memory.check(config, loaded.spec, *system)
+  memory.check(config, loaded.spec, system.learner, system.imagination)
   config = compose.resolved(config, system)
   stored_config = config_lib.to_dict(config) | {
     "dataset_hash": loaded.card["content_hash"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from logo_jax import reading
 
-PHASES = ("model", "train")  # in the order in which a run goes through them
+# In the order in which a run goes through them.
+PHASES = ("model", "clone", "value", "train")
 COLUMNS = ("phase", "step", "time", "by_seed")
 
 

@@ -57,14 +57,50 @@ def _entity(preset: str, base: str) -> ExperimentConfig:
   )
 
 
+def _in_the_model(
+  preset: str,
+  base: str,
+  uncertainty: str | Component = "",
+  weighting: str | Component = "uniform",
+) -> ExperimentConfig:
+  """A preset whose policies learn on whole rollouts in the model of another one.
+
+  An update is on 512 rollouts of 8 steps, so that there are few of them.
+  """
+  config = get(base)
+  chosen = {"uncertainty": uncertainty, "weighting": weighting}
+  parts = {
+    kind: component(kind, x) if isinstance(x, str) else x
+    for kind, x in chosen.items()
+    if x
+  }
+  return dataclasses.replace(
+    config,
+    preset=preset,
+    learner=component("learner", "mappo"),
+    horizon=8,
+    num_starts=512,
+    total_updates=240,
+    collect_interval=20,
+    evaluation=dataclasses.replace(config.evaluation, interval=60),
+    checkpoint=dataclasses.replace(config.checkpoint, interval=60),
+    **parts,
+  )
+
+
 def _local_cql() -> Component:
   """Independent conservative learners, each of its own observations and actions."""
   return component("learner", "omar", search_weight=0.0, value_input="obs")
 
 
 _PRESETS = {
-  # The local-to-global world model with uncertainty-weighted sampling.
-  "logo": lambda: _model_based("logo"),
+  # Policies learn on whole rollouts in the local-to-global world model.
+  "logo": lambda: _in_the_model("logo", "logo_entity"),
+  # The same where vectors are not known to split into units, or agents are unlike.
+  "logo_flat": lambda: _in_the_model("logo_flat", "logo_macql"),
+  # The local-to-global world model with uncertainty-weighted sampling of its rows, and
+  # the paper's learner.
+  "logo_macql": lambda: _model_based("logo_macql"),
   # The same with the world model, and the uncertainty, that the equations say.
   "logo_literal": lambda: _model_based(
     "logo_literal",
@@ -105,7 +141,7 @@ _PRESETS = {
   ),
   # The same with networks that read entities: far more accurate where the environment
   # has a layout, and slower to fit.
-  "logo_entity": lambda: _entity("logo_entity", "logo"),
+  "logo_entity": lambda: _entity("logo_entity", "logo_macql"),
   "direct_entity": lambda: _entity("direct_entity", "direct"),
   "ensemble_entity": lambda: _entity("ensemble_entity", "ensemble"),
   # Agents that learn apart, in models of their own observations, and stop imagining

@@ -32,6 +32,7 @@ _MODULES = {
     "omar": "logo_jax.learners.omar",
     "cfcql": "logo_jax.learners.cfcql",
     "omiga": "logo_jax.learners.omiga",
+    "mappo": "logo_jax.learners.mappo",
   },
 }
 

@@ -59,7 +59,7 @@ ALLOWED = {
     "evaluation",
     "ranges",
   }
-  | {"checkpoint", "logging", "run_folder"},
+  | {"checkpoint", "logging", "metric_lines", "run_folder"},
   "cli": {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from logo_jax.ops import actions, tanh_normal
+from logo_jax.ops import actions, gaussian, tanh_normal
 from logo_jax.ops.gaussian import bound_log_var
 from logo_jax.types import EnvSpec
 
@@ -33,6 +33,10 @@ class ActionHead(NamedTuple):
   log_prob: Callable[..., jax.Array]
   # (outputs, legal, actions) -> cost of another action than the recorded one, [*b, N]
   imitation: Callable[..., jax.Array]
+  # Of stochastic policies, [*b, N]: (outputs, others, legal) -> KL divergence from the
+  # others, and (outputs, legal) -> entropy, before squashing.
+  kl: Callable[..., jax.Array] | None = None
+  entropy: Callable[..., jax.Array] | None = None
 
 
 def stochastic(spec: EnvSpec) -> ActionHead:
@@ -64,6 +68,8 @@ def categorical(num_actions: int) -> ActionHead:
     ascend=actions.sample_straight_through,
     log_prob=actions.log_prob,
     imitation=lambda logits, legal, action: -actions.log_prob(logits, legal, action),
+    kl=actions.kl,
+    entropy=actions.entropy,
   )
 
 
@@ -122,6 +128,9 @@ def squashed_normal(action_dim: int) -> ActionHead:
     ascend=ascend,
     log_prob=log_prob,
     imitation=lambda outputs, legal, action: -log_prob(outputs, legal, action),
+    # Squashing is one-to-one: the divergence is that of the normals.
+    kl=lambda outputs, other, legal: gaussian.kl(*normal(outputs), *normal(other)),
+    entropy=lambda outputs, legal: gaussian.entropy(normal(outputs)[1]),
   )
 
 

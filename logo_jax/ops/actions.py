@@ -95,3 +95,25 @@ def encode(
   if jnp.issubdtype(action.dtype, jnp.floating):
     return action
   return jax.nn.one_hot(action, num_actions)
+
+
+def kl(
+  logits: Float[Array, "*b A"],
+  other_logits: Float[Array, "*b A"],
+  legal: Bool[Array, "*b A"],
+) -> Float[Array, "*b"]:
+  """KL(pi || other) over legal actions."""
+  log_p, log_q = (_log_probs(x, legal) for x in (logits, other_logits))
+  return jnp.where(legal, jnp.exp(log_p) * (log_p - log_q), 0.0).sum(-1)
+
+
+def entropy(
+  logits: Float[Array, "*b A"], legal: Bool[Array, "*b A"]
+) -> Float[Array, "*b"]:
+  """Of the policy over legal actions; 0 where there is one."""
+  log_p = _log_probs(logits, legal)
+  return -jnp.where(legal, jnp.exp(log_p) * log_p, 0.0).sum(-1)
+
+
+def _log_probs(logits: jax.Array, legal: jax.Array) -> jax.Array:
+  return jax.nn.log_softmax(jnp.where(legal, logits, _ILLEGAL))

@@ -48,3 +48,20 @@ def beta_nll(
   """
   nll = negative_log_likelihood(target, mean, log_var)
   return jax.lax.stop_gradient(jnp.exp(exponent * log_var)) * nll
+
+
+def kl(
+  mean: Float[Array, "*b A"],
+  log_var: Float[Array, "*b A"],
+  other_mean: Float[Array, "*b A"],
+  other_log_var: Float[Array, "*b A"],
+) -> Float[Array, "*b"]:
+  """KL(N(mean, var) || N(other mean, other var)), summed over dimensions."""
+  ratio = log_var - other_log_var
+  distance = (mean - other_mean) ** 2 * jnp.exp(-other_log_var)
+  return 0.5 * (jnp.exp(ratio) + distance - 1.0 - ratio).sum(-1)
+
+
+def entropy(log_var: Float[Array, "*b A"]) -> Float[Array, "*b"]:
+  """Differential entropy, summed over dimensions."""
+  return 0.5 * (log_var + 1.0 + jnp.log(2 * jnp.pi)).sum(-1)

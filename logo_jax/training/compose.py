@@ -27,6 +27,7 @@ class System(NamedTuple):
 
   learner: Learner
   imagination: Imagination | None
+  max_steps: int = 2**30  # the environment's time limit
 
 
 def compose(
@@ -57,9 +58,10 @@ def compose(
     imagination.weighting.return_loss if imagination else 0.0,
   )
   learner = registry.make("learner", config.learner, context)
+  _check_source(config, learner)
   if imagination is not None:
     _check_states(config, imagination, learner)
-  return System(learner, imagination)
+  return System(learner, imagination, spec.max_steps)
 
 
 def _imagination(
@@ -98,6 +100,25 @@ def _imagination(
 def _eventful(m: Moments, reward: jax.Array, discount: jax.Array) -> jax.Array:
   """An end, or a reward more than a standard deviation from the mean."""
   return (discount <= 0.5) | (jnp.abs(reward - m.mean) > m.std)
+
+
+def _check_source(config: ExperimentConfig, learner: Learner) -> None:
+  """Refuses a learner without what its batches come from."""
+  if learner.eats != "rollouts":
+    return
+  name = config.learner.name
+  if config.model is None:
+    raise ValueError(
+      f"learner.name: {name!r} learns on rollouts in a model, but model is None; "
+      f"allowed is one of {', '.join(registry.names('model'))}"
+    )
+  steps = config.num_starts * config.horizon // config.data_parallel
+  num = getattr(learner.config, "num_minibatches", 1)
+  if steps % num:
+    raise ValueError(
+      f"learner.num_minibatches: {num} must divide the {steps} imagined steps of a "
+      "device (num_starts * horizon)"
+    )
 
 
 def _check_states(
@@ -155,7 +176,7 @@ def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
   statistics = Statistics(obs, state, moments(np.zeros(1)), (0.0, 0.0))
   system = compose(config, spec, statistics)
   check_window(config, system.learner.window)
-  memory.check(config, spec, *system)
+  memory.check(config, spec, system.learner, system.imagination)
 
 
 def check_budget(config: ExperimentConfig) -> None:

@@ -1,8 +1,5 @@
 """The host loops of both phases: log, save, evaluate between compiled chunks."""
 
-from collections.abc import Callable
-import contextlib
-import functools
 import pathlib
 import time
 from typing import Any
@@ -12,12 +9,12 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
+from logo_jax import metric_lines
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import stream
-from logo_jax.data.stream import Feed
 from logo_jax.logging import progress
-from logo_jax.training import parallel
+from logo_jax.training import feeds, parallel
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
@@ -29,10 +26,10 @@ from logo_jax.training.session import (
   means,
   seed_keys,
 )
-from logo_jax.training.step import Train, TrainState, make_train
+from logo_jax.training.step import Stage, Train, TrainState, make_train, stages
 from logo_jax.types import Dataset, Params
 
-_FIT_KEY, _TRAIN_KEY = 0, 1
+_KEYS = {"model": 0, "train": 1, "clone": 2, "value": 3}  # of phases
 
 
 def fit_model(session: Session) -> Params | None:
@@ -51,7 +48,7 @@ def fit_model(session: Session) -> Params | None:
   config = session.config.fit
   (first, _), *_ = phases(config)
   fit = _make_fit(session, first)
-  keys = seed_keys(session.config, _FIT_KEY)
+  keys = seed_keys(session.config, _KEYS["model"])
   state = parallel.map_init(fit.init, session.mesh, keys, shared=())
   with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
     state, step = _resume(session, checkpoints, state, "model")
@@ -101,8 +98,10 @@ def _fit_phase(
   config, mesh = session.config.fit, session.mesh
   step, end = steps
   chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
-  feeds = make_feeds(session.data, fit.draw, mesh, state.key, config.interval, end)
-  with feeds as feed:
+  reads = feeds.make_feeds(
+    session.data, fit.draw, mesh, state.key, config.interval, end
+  )
+  with reads as feed:
     while step < end and int(state.stale.min()) < config.patience:
       if session.stop:
         return state, step
@@ -122,10 +121,10 @@ def _fit_phase(
 def train(
   session: Session, evaluator: Evaluator | None, model_params: Params
 ) -> TrainState | None:
-  """Phases 2 and 3 of Algorithm 1, for all seeds.
+  """Phases 2 and 3 of Algorithm 1, and what the learner does before, for all seeds.
 
   Args:
-    session: the experiment; resumed if its folder holds a checkpoint of this phase.
+    session: the experiment; resumed if its folder holds a checkpoint of a phase.
     evaluator: plays the policies; None where nothing can play them.
     model_params: with a leading axis of seeds; () for model-free systems.
 
@@ -135,41 +134,67 @@ def train(
   Raises:
     Diverged: a loss is not finite.
   """
-  config, mesh = session.config, session.mesh
-  axis = parallel.batch_axis(mesh)
-  steps = make_train(session.system, config, axis)
-  keys = seed_keys(config, _TRAIN_KEY)
-  state = init_train(steps, mesh, keys, model_params, session.data)
-  chunk = parallel.map_chunk(steps.chunk, mesh, state, stream.on_host(session.data))
-  interval, total = config.collect_interval, config.total_updates
-  folder = session.folder.checkpoints / "train"
-  with Checkpointer(folder, config.checkpoint.keep) as checkpoints:
+  state = None
+  for stage in stages(session.system, session.config):
+    later = metric_lines.PHASES[metric_lines.PHASES.index(stage.name) + 1 :]
+    if any(has_checkpoint(session, name) for name in later):
+      continue  # the state is there already
+    functions = make_train(
+      session.system, session.config, parallel.batch_axis(session.mesh), stage.name
+    )
+    keys = seed_keys(session.config, _KEYS[stage.name])
+    first = init_train(functions, session.mesh, keys, model_params, session.data)
+    if state is not None:
+      first = first._replace(learner=state.learner)
+    state = _train_stage(session, stage, functions, first, evaluator)
+    if state is None:
+      return None
+  return state
+
+
+def _train_stage(
+  session: Session,
+  stage: Stage,
+  functions: Train,
+  state: TrainState,
+  evaluator: Evaluator | None,
+) -> TrainState | None:
+  """One phase, from its first state or its last checkpoint to its end."""
+  config, mesh, interval = session.config, session.mesh, stage.interval
+  last = stage.name == "train"
+  evaluator = evaluator if last else None
+  chunk = parallel.map_chunk(functions.chunk, mesh, state, stream.on_host(session.data))
+  folder = session.folder.checkpoints / stage.name
+  title = f"train {config.preset}" if last else stage.name
+  with Checkpointer(folder, config.checkpoint.keep if last else 1) as checkpoints:
     fresh = checkpoints.latest_step() is None
-    state, step = _resume(session, checkpoints, state, "train")
-    if fresh and evaluator:  # the curve's first point: an untrained policy
+    state, step = _resume(session, checkpoints, state, stage.name)
+    if fresh and evaluator:  # the curve's first point: the policy as training finds it
       first = _evaluate(session, evaluator, state)
-      session.folder.log(0, first | session.seconds.as_metrics(), "train")
-    watch_clipping = ClippingAlarm(total)
-    feeds = make_feeds(session.data, steps.draw, mesh, state.key, interval, total)
-    with feeds as feed, progress(f"train {config.preset}", total, initial=step) as bar:
-      while step < total:
+      session.folder.log(0, first | session.seconds.as_metrics(), stage.name)
+    watch_clipping = ClippingAlarm(stage.updates)
+    draw, end = functions.draw, stage.updates
+    reads = feeds.make_feeds(session.data, draw, mesh, state.key, interval, end)
+    with reads as feed, progress(title, end, initial=step) as bar:
+      while step < end:
         if session.stop:
           checkpoints.save(step, state)
           return None
         start = time.monotonic()
         state, metrics = chunk(state, feed(step))
         logged = by_seed(metrics)
-        session.seconds.add("train", time.monotonic() - start)
+        session.seconds.add(stage.name, time.monotonic() - start)
         step += interval
         check_finite(means(logged), step, "update")
         watch_clipping(means(logged), step)
         score = None
-        if evaluator and (step % config.evaluation.interval == 0 or step == total):
+        if evaluator and (step % config.evaluation.interval == 0 or step == end):
           logged |= _evaluate(session, evaluator, state)
           score = float(logged["evaluation/return"].mean())
-        session.folder.log(step, logged | session.seconds.as_metrics(), "train")
+        session.folder.log(step, logged | session.seconds.as_metrics(), stage.name)
         # After every evaluation too, so that the best one is there to be kept.
-        if step % config.checkpoint.interval == 0 or score is not None or step == total:
+        due = not last or step % config.checkpoint.interval == 0
+        if due or score is not None or step == end:
           checkpoints.save(step, state, score)
         bar.advance(interval, _shown(means(logged)))
   return state
@@ -177,7 +202,7 @@ def train(
 
 def policy_params(config: ExperimentConfig, system: System, mesh: Mesh) -> Params:
   """Shapes, dtypes and layout of the parameters of all seeds' learners."""
-  keys = seed_keys(config, _TRAIN_KEY)
+  keys = seed_keys(config, _KEYS["train"])
   shapes = jax.eval_shape(jax.vmap(system.learner.init), keys).params
   return parallel.by_seed(shapes, mesh)
 
@@ -187,7 +212,7 @@ def train_state(
 ) -> TrainState:
   """Shapes, dtypes and layout of the state that `train` checkpoints."""
   steps = make_train(system, config, parallel.batch_axis(mesh))
-  keys = seed_keys(config, _TRAIN_KEY)
+  keys = seed_keys(config, _KEYS["train"])
   model_params = ()
   if system.imagination is not None:
     shapes = jax.eval_shape(jax.vmap(system.imagination.model.init), keys)
@@ -206,42 +231,9 @@ def init_train(
   return parallel.map_init(steps.init, mesh, keys, model_params, shared=shared)
 
 
-def make_feeds(
-  data: Dataset,
-  draw: Callable[..., Any],
-  mesh: Mesh,
-  keys: jax.Array,
-  interval: int,
-  end: int,
-) -> contextlib.AbstractContextManager[Callable[[int], Dataset | Feed]]:
-  """What a phase's chunks read, in a context that ends with the phase.
-
-  Args:
-    data: as `parallel.place` leaves it.
-    draw: of `Fit` or `Train`.
-    mesh: from `parallel.make_mesh`.
-    keys: of the states, with an axis of seeds; a phase never changes them.
-    interval: steps of a chunk.
-    end: steps of the phase.
-
-  Returns:
-    step -> the dataset itself, or for rows on the host the feed of the chunk there.
-  """
-  if not stream.on_host(data):
-    return contextlib.nullcontext(lambda step: data)
-  mapped, tables = parallel.map_draw(draw, mesh), data._replace(rows=())
-  keys = keys.copy()  # the states are donated
-  return stream.feeds(
-    data.rows,
-    lambda step: mapped(keys, step, tables),
-    functools.partial(parallel.place_feed, mesh=mesh),
-    range(0, end, interval),
-  )
-
-
-def has_train_checkpoint(session: Session) -> bool:
-  """Whether phase 1 is over and phase 3 has begun."""
-  path = session.folder.checkpoints / "train"
+def has_checkpoint(session: Session, phase: str) -> bool:
+  """Whether a phase has begun, and those before it are over."""
+  path = session.folder.checkpoints / phase
   if not path.exists():
     return False
   with Checkpointer(path, read_only=True) as checkpoints:
@@ -253,7 +245,8 @@ def _resume(
 ) -> tuple[Any, int]:
   """The last checkpointed state, or `state` itself, and its step."""
   state, step = checkpoints.restore_sound(state)
-  if phase == "train" or not has_train_checkpoint(session):
+  later = metric_lines.PHASES[metric_lines.PHASES.index(phase) + 1 :]
+  if not any(has_checkpoint(session, name) for name in later):
     session.folder.truncate_after(-1 if step is None else step, phase)
   return state, step or 0
 

@@ -1,6 +1,7 @@
 """The compiled train step: one chunk of a learner's updates, from whatever source."""
 
 from collections.abc import Callable
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -12,10 +13,19 @@ from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import CALIBRATION_ROWS, evenly_spaced, transitions
 from logo_jax.data.stream import Feed
 from logo_jax.training import sources
-from logo_jax.training.compose import System, batch_shares
+from logo_jax.training.compose import System
 from logo_jax.training.shards import mean_over_shards, shard_key
-from logo_jax.training.sources import Acting, Source, UpdateKeys, mixed, recorded
+from logo_jax.training.sources import (
+  Acting,
+  Source,
+  UpdateKeys,
+  mixed,
+  on_policy,
+  recorded,
+)
 from logo_jax.types import Dataset, LearnerState, Metrics, Params
+
+_INTERVAL = 500  # updates of a prelude's chunk, or what divides its updates
 
 
 class TrainState(NamedTuple):
@@ -27,6 +37,16 @@ class TrainState(NamedTuple):
   ring: Any  # what the source keeps: a `replay.ring.Ring`, or ()
   key: jax.Array
   step: Int[Array, ""]
+
+
+class Stage(NamedTuple):
+  """A phase of the learner's; see `types.Prelude`."""
+
+  name: str
+  update: Callable[..., tuple[LearnerState, Metrics]]
+  eats: str
+  updates: int
+  interval: int  # updates of a chunk
 
 
 class Draws(NamedTuple):
@@ -60,33 +80,55 @@ def make_train(
   system: System,
   config: ExperimentConfig,
   axis_name: str | None = None,
+  phase: str = "train",
 ) -> Train:
-  """Builds the functions that train one run.
+  """Builds the functions of one phase of a run's training.
 
   Args:
     system: its components.
     config: budget, horizon and mixing.
     axis_name: mapped axis over the `config.data_parallel` devices that share a batch.
+    phase: "train", or one of the learner's preludes; the state is the same for all.
 
   Returns:
     Pure functions; donate the state.
   """
-  step = _TrainStep(system, config, axis_name)
+  step = _TrainStep(system, config, axis_name, phase)
   return Train(step.init, step.chunk, step.draw, step.calibration)
 
 
-def _source(system: System, config: ExperimentConfig, axis: str | None) -> Source:
-  if system.imagination is None:
-    return recorded.make(batch_shares(config)[0], system.learner.window)
-  return mixed.make(system, config, axis)
+def stages(system: System, config: ExperimentConfig) -> tuple[Stage, ...]:
+  """The phases that the learner goes through, in order; the last is "train"."""
+  learner = system.learner
+  preludes = (
+    Stage(p.name, p.update, p.eats, p.updates, math.gcd(p.updates, _INTERVAL))
+    for p in learner.preludes
+    if p.updates
+  )
+  total, interval = config.total_updates, config.collect_interval
+  return *preludes, Stage("train", learner.update, learner.eats, total, interval)
+
+
+def _source(
+  stage: Stage, system: System, config: ExperimentConfig, axis: str | None
+) -> Source:
+  if stage.eats == "rollouts":
+    return on_policy.make(system, config, axis)
+  if stage.name == "train" and system.imagination is not None:
+    return mixed.make(system, config, axis)
+  size = config.batch_size // config.data_parallel
+  return recorded.make(size, system.learner.window)
 
 
 class _TrainStep:
-  def __init__(self, system: System, config: ExperimentConfig, axis_name: str | None):
-    self._learner, self._imagination = system
-    self._interval = config.collect_interval
+  def __init__(
+    self, system: System, config: ExperimentConfig, axis_name: str | None, phase: str
+  ):
+    stage = {s.name: s for s in stages(system, config)}[phase]
+    self._learner, self._imagination, _ = system
+    self._update, self._interval = stage.update, stage.interval
     self._axis = axis_name
-    self._source = _source(system, config, axis_name)
+    self._source = _source(stage, system, config, axis_name)
 
   def init(
     self, key: jax.Array, model_params: Params, data: Dataset | Feed
@@ -136,7 +178,7 @@ class _TrainStep:
       keys = self._update_keys(k_updates, count)
       now = acting._replace(learner=learner.params)
       batch, drawn = self._source.draw(ready, now, rows, index, keys)
-      learner, metrics = self._learner.update(learner, batch, keys.update)
+      learner, metrics = self._update(learner, batch, keys.update)
       return learner, metrics | drawn
 
     counted = (jnp.arange(self._interval), draws.updates)

@@ -31,6 +31,9 @@ from logo_jax.types.components import (
   Prediction as Prediction,
 )
 from logo_jax.types.components import (
+  Prelude as Prelude,
+)
+from logo_jax.types.components import (
   Uncertainty as Uncertainty,
 )
 from logo_jax.types.components import (
@@ -50,6 +53,9 @@ from logo_jax.types.data import (
 )
 from logo_jax.types.data import (
   Dataset as Dataset,
+)
+from logo_jax.types.data import (
+  Rollouts as Rollouts,
 )
 from logo_jax.types.data import (
   Rows as Rows,

@@ -1,12 +1,12 @@
 """What systems are composed of: models, uncertainties, weightings, learners."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from logo_jax.types.data import Batch, Statistics, Transition
+from logo_jax.types.data import Statistics, Transition
 from logo_jax.types.environment import EnvSpec
 
 Params = PyTree
@@ -19,7 +19,7 @@ class Observed(NamedTuple):
   obs: Float[Array, "*b N O"]
   state: Float[Array, "*b S"]  # read by centralised actors and by values alone
   legal: Bool[Array, "*b N A"]
-  time: Int[Array, "*b"] | tuple[()] = ()  # see `Rows.time`
+  time: Any = ()  # Int[Array, "*b"] or (); see `Rows.time`
 
 
 class Actor(NamedTuple):
@@ -119,15 +119,27 @@ class LearnerState(NamedTuple):
   step: Int[Array, ""]
 
 
+class Prelude(NamedTuple):
+  """A phase of learning before the one that the budget is of, with its own update."""
+
+  name: str  # of the phase, one of `metric_lines.PHASES`
+  updates: int
+  update: Callable[[LearnerState, Any, jax.Array], tuple[LearnerState, Metrics]]
+  eats: Literal["transitions", "rollouts"] = "transitions"
+
+
 class Learner(NamedTuple):
-  """Learns decentralised policies from batches."""
+  """Learns decentralised policies."""
 
   init: Callable[[jax.Array], LearnerState]
-  update: Callable[[LearnerState, Batch, jax.Array], tuple[LearnerState, Metrics]]
+  # Of a `Batch`, or of `Rollouts`, as `eats` says.
+  update: Callable[[LearnerState, Any, jax.Array], tuple[LearnerState, Metrics]]
   actor: Actor  # of the learner's parameters
   window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
   reads_state: bool = True  # False: `update` makes no use of states
   config: Any = None  # the learner's own, with what was None filled in
+  eats: Literal["transitions", "rollouts"] = "transitions"
+  preludes: tuple[Prelude, ...] = ()  # in this order
 
 
 class LearnerContext(NamedTuple):

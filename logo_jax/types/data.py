@@ -1,6 +1,6 @@
 """What is learned from: recorded and imagined steps."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -23,7 +23,7 @@ class Transition(NamedTuple):
   next_obs: Float[Array, "*b N O"]
   next_state: Float[Array, "*b S"]
   next_legal: Bool[Array, "*b N A"]
-  time: Int[Array, "*b"] | tuple[()] = ()  # see `Rows.time`
+  time: Any = ()  # Int[Array, "*b"] or (); see `Rows.time`
 
 
 class Rows(NamedTuple):
@@ -39,8 +39,9 @@ class Rows(NamedTuple):
   action: Int[Array, "R N"] | Float[Array, "R N A"]
   reward: Float[Array, " R"]
   discount: Float[Array, " R"]
-  # Steps since the episode began; not stored, and () where nobody has counted them.
-  time: Int[Array, " R"] | tuple[()] = ()
+  # Int[Array, " R"], steps since the episode began; not stored, and () where nobody has
+  # counted them.
+  time: Any = ()
 
   def stored(self) -> dict[str, Array]:
     """The fields that files hold, by name."""
@@ -94,3 +95,16 @@ class Batch(NamedTuple):
   weight: Float[Array, "*b"]
   real: Bool[Array, "*b"]  # from the dataset (True) or imagined (False)
   real_share: Float[Array, ""]  # expected share of real rows, over all batches
+
+
+class Rollouts(NamedTuple):
+  """Imagined rollouts of the present policies, to learn from once; axes [B, H].
+
+  `weight` is how far a step is trusted and has mean 1 over the global batch; it is 0
+  beyond the end of a rollout. A loss is `mean(weight * x)` on every device.
+  """
+
+  transition: Transition  # `time` counts on from where the rollout starts
+  weight: Float[Array, "B H"]
+  goes_on: Bool[Array, "B H"]  # the next step belongs to the rollout, too
+  uncertainty: Float[Array, "B H"]  # calibrated

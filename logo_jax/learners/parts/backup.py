@@ -65,6 +65,27 @@ def value_range(config: Any, context: LearnerContext) -> tuple[float, float] | N
   return config.reward_scale * min(low, least), config.reward_scale * max(high, most)
 
 
+def discounted_range(discount: float, context: LearnerContext) -> tuple[float, float]:
+  """Least and largest discounted return that there can be, in the environment's units.
+
+  Both that of `value_range` and that of the extreme rewards for ever bound it.
+
+  Args:
+    discount: gamma.
+    context: has the statistics of the dataset, and what weighting takes from returns.
+  """
+  statistics = context.statistics
+  low, high = statistics.return_range
+  least, most = (_for_ever(r, discount) for r in statistics.cut_rewards)
+  low, high = min(low, least), max(high, most)
+  ever = (float(x) for x in (statistics.reward.low, statistics.reward.high))
+  least, most = (_for_ever(r, discount) for r in ever)
+  low, high = max(low, min(least, 0.0)), min(high, max(most, 0.0))
+  if math.isfinite(context.return_loss):
+    low -= context.return_loss
+  return low, max(high, low + 1e-3)
+
+
 def _for_ever(reward: float, discount: float) -> float:
   if reward == 0:
     return 0.0

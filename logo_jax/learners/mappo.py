@@ -1,0 +1,290 @@
+"""MAPPO in imagination: policies learned on whole rollouts in the model.
+
+Decentralised policies and a centralised value (Yu et al., "The surprising effectiveness
+of PPO in cooperative multi-agent games", NeurIPS 2022), learned on rollouts that the
+present policies imagine from recorded states. Lambda-returns along rollouts have no
+states at which values are asked for but never trained, as Q-learning on imagined rows
+has ("edge of reach", Sims et al., 2024). In three phases:
+
+* `clone`: policies imitate the data; what they have come to is kept, and the KL
+  divergence from it holds later policies to the data.
+* `value`: the value is fitted to rollouts of the clone, lest noise teach the policy.
+* `train`: each update imagines rollouts, and takes `num_epochs` passes over them in
+  `num_minibatches` steps, of the policy by the clipped surrogate and of the value.
+
+Returns use the model's expected discounts, and nothing is earned behind the time limit,
+which the value sees coming. Steps weigh as far as the system's weighting trusts them.
+"""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from logo_jax import ranges
+from logo_jax.learners.parts import backup
+from logo_jax.networks import heads
+from logo_jax.networks.agent import Trunk
+from logo_jax.networks.heads import ActionHead
+from logo_jax.networks.policy import Policy, make_policy
+from logo_jax.networks.state_value import StateValue
+from logo_jax.ops import ppo, td
+from logo_jax.types import (
+  Batch,
+  Learner,
+  LearnerContext,
+  LearnerState,
+  Metrics,
+  Params,
+  Prelude,
+  Rollouts,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Hyper-parameters; an update consumes `num_starts` rollouts of `horizon` steps."""
+
+  hidden_size: int = 256  # units of both hidden layers of policies and value
+  clone_updates: int = 4_000  # on `batch_size` transitions each
+  clone_learning_rate: float = 5e-4  # Adam, as of `bc`
+  value_updates: int = 60  # on rollouts of the clone
+  learning_rate: float = 3e-4  # Adam, of policies
+  value_learning_rate: float = 1e-3  # Adam
+  num_epochs: int = 4  # passes over the rollouts of an update
+  num_minibatches: int = 4  # steps of a pass
+  discount: float = 0.99  # gamma, per step
+  gae_lambda: float = 0.95  # of lambda-returns
+  clip: float = 0.2  # of probability ratios
+  kl_weight: float = 0.05  # of the divergence from the clone, in standard advantages
+  entropy_weight: float = 0.003
+  share_agents: bool = True  # one network for all agents with an agent identity
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Parts(NamedTuple):
+  """What the losses are made of."""
+
+  config: Config
+  policy: Policy
+  value: StateValue
+
+  @property
+  def head(self) -> ActionHead:
+    return self.policy.head
+
+
+class Sample(NamedTuple):
+  """Steps of rollouts with what is learned from them, [B * H] or a minibatch."""
+
+  step: Rollouts
+  log_prob: jax.Array  # [*b, N], of the acting policies
+  clone: jax.Array  # outputs of the cloned policies, [*b, N, G]
+  advantage: jax.Array  # [*b]
+  target: jax.Array  # [*b], between the value's bounds
+
+
+def make(config: Config, context: LearnerContext) -> Learner:
+  """Builds the learner.
+
+  Args:
+    config: hyper-parameters.
+    context: the environment's spec, statistics and the optimizer's factory.
+
+  Returns:
+    A learner of rollouts with params {"policy", "value"} and target {"clone"}.
+
+  Raises:
+    ValueError: a number is out of range.
+  """
+  parts = make_parts(config, context)
+  rates = {
+    "clone": context.make_optimizer(config.clone_learning_rate),
+    "policy": context.make_optimizer(config.learning_rate, clip_norm=0.5),
+    "value": context.make_optimizer(config.value_learning_rate, clip_norm=1.0),
+  }
+
+  def init(key: jax.Array) -> LearnerState:
+    k_policy, k_value = jax.random.split(key)
+    params = {"policy": parts.policy.init(k_policy), "value": parts.value.init(k_value)}
+    of = {"clone": "policy", "policy": "policy", "value": "value"}
+    opt_state = {name: rates[name].init(params[of[name]]) for name in rates}
+    target = {"clone": jax.tree.map(jnp.copy, params["policy"])}
+    return LearnerState(params, target, opt_state, jnp.int32(0))
+
+  def step(state: LearnerState, name: str, part: str, grads: Params) -> LearnerState:
+    params, opt_state = dict(state.params), dict(state.opt_state)
+    change, opt_state[name] = rates[name].update(grads, opt_state[name], params[part])
+    params[part] = optax.apply_updates(params[part], change)
+    return state._replace(params=params, opt_state=opt_state)
+
+  def clone(state: LearnerState, batch: Batch, key: jax.Array):
+    del key
+    loss, grads = jax.value_and_grad(_imitation, argnums=1)(
+      parts, state.params["policy"], batch
+    )
+    state = step(state, "clone", "policy", grads)
+    target = {"clone": jax.tree.map(jnp.copy, state.params["policy"])}
+    state = state._replace(target=target, step=state.step + 1)
+    return state, {"learner/bc_loss": loss}
+
+  def learn(state: LearnerState, rollouts: Rollouts, key: jax.Array, policy: bool):
+    samples, seen = prepare(parts, state, rollouts)
+
+    def minibatch(state: LearnerState, sample: Sample):
+      loss, grads = jax.value_and_grad(value_loss, argnums=1)(
+        parts, state.params["value"], sample
+      )
+      state, metrics = step(state, "value", "value", grads), {}
+      if policy:
+        grads, metrics = jax.grad(policy_loss, argnums=1, has_aux=True)(
+          parts, state.params["policy"], sample
+        )
+        state = step(state, "policy", "policy", grads)
+      return state, metrics | {"learner/value_loss": loss}
+
+    def epoch(state: LearnerState, count: jax.Array):
+      order = jax.random.permutation(
+        jax.random.fold_in(key, count), len(samples.target)
+      )
+      shuffled = jax.tree.map(
+        lambda x: x[order].reshape(config.num_minibatches, -1, *x.shape[1:]), samples
+      )
+      return jax.lax.scan(minibatch, state, shuffled)
+
+    state, metrics = jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
+    metrics = jax.tree.map(jnp.mean, metrics) | seen
+    return state._replace(step=state.step + 1), metrics
+
+  return Learner(
+    init=init,
+    update=lambda state, rollouts, key: learn(state, rollouts, key, True),
+    actor=parts.policy.actor(lambda params: params["policy"]),
+    config=config,
+    eats="rollouts",
+    preludes=(
+      Prelude("clone", config.clone_updates, clone),
+      Prelude(
+        "value",
+        config.value_updates,
+        lambda state, rollouts, key: learn(state, rollouts, key, False),
+        "rollouts",
+      ),
+    ),
+  )
+
+
+def make_parts(config: Config, context: LearnerContext) -> Parts:
+  """Checks the configuration, as `make` says, and builds the networks."""
+  ranges.check(
+    "learner.",
+    config,
+    **dict.fromkeys("hidden_size num_epochs num_minibatches".split(), "[1"),
+    **dict.fromkeys("clone_updates value_updates".split(), "[0"),
+    **dict.fromkeys(
+      "clone_learning_rate learning_rate value_learning_rate".split(), "(0"
+    ),
+    **dict.fromkeys("kl_weight entropy_weight".split(), "[0"),
+    **dict.fromkeys("discount gae_lambda".split(), "[0,1]"),
+    clip="(0",
+  )
+  spec, statistics = context.spec, context.statistics
+  trunk = Trunk(config.hidden_size, config.share_agents, dtype=config.compute_dtype)
+  policy = make_policy(spec, statistics.obs, heads.stochastic(spec), trunk)
+  bounds = backup.discounted_range(config.discount, context)
+  value = StateValue(
+    *(statistics.state, bounds, spec.max_steps, config.hidden_size),
+    dtype=config.compute_dtype,
+  )
+  return Parts(config, policy, value)
+
+
+def prepare(
+  parts: Parts, state: LearnerState, rollouts: Rollouts
+) -> tuple[Sample, Metrics]:
+  """What an update needs to know of its rollouts, before anything is changed.
+
+  Returns:
+    Samples [B * H], and metrics.
+  """
+  config, t = parts.config, rollouts.transition
+  params = state.params
+  outputs = parts.policy.outputs(params["policy"], t.obs)
+  value = parts.value.apply(params["value"], t.state, t.time)
+  next_value = parts.value.apply(params["value"], t.next_state, t.time + 1)
+  target = jax.vmap(td.lambda_returns)(
+    t.reward,
+    config.discount * t.discount,
+    next_value,
+    config.gae_lambda * rollouts.goes_on,
+  )
+  target = jnp.clip(target, *parts.value.bounds)
+  samples = Sample(
+    rollouts,
+    parts.head.log_prob(outputs, t.legal, t.action),
+    parts.policy.outputs(state.target["clone"], t.obs),
+    target - value,
+    target,
+  )
+  weight = rollouts.weight
+  spread = jnp.mean(weight * (target - jnp.mean(weight * target)) ** 2)
+  error = jnp.mean(weight * (target - value) ** 2)
+  metrics = {
+    "learner/value": value[:, 0].mean(),
+    "learner/value_explained": 1.0 - error / jnp.maximum(spread, 1e-12),
+  }
+  flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples)
+  return flat, metrics
+
+
+def value_loss(parts: Parts, params: Params, sample: Sample) -> jax.Array:
+  """Squared error of the value, in squares of its range."""
+  low, high = parts.value.bounds
+  t = sample.step.transition
+  share = parts.value.share(params, t.state, t.time)
+  wanted = (sample.target - low) / (high - low)
+  return jnp.mean(sample.step.weight * (share - wanted) ** 2)
+
+
+def policy_loss(
+  parts: Parts, params: Params, sample: Sample
+) -> tuple[jax.Array, Metrics]:
+  """The clipped surrogate, held to the clone, for all agents that have a choice."""
+  config, head, t = parts.config, parts.head, sample.step.transition
+  assert head.kl is not None and head.entropy is not None
+  outputs = parts.policy.outputs(params, t.obs)
+  log_prob = head.log_prob(outputs, t.legal, t.action)
+  advantage = ppo.standardised_advantage(sample.advantage, sample.step.weight)
+  gain = ppo.clipped_gain(
+    log_prob,
+    sample.log_prob,
+    jnp.broadcast_to(advantage[:, None], log_prob.shape),
+    config.clip,
+  )
+  weight = sample.step.weight[:, None] * _has_choice(t.legal, t.action)
+  weight /= jnp.maximum(weight.sum(), 1e-6)
+  kl = (weight * head.kl(outputs, sample.clone, t.legal)).sum()
+  entropy = (weight * head.entropy(outputs, t.legal)).sum()
+  loss = config.kl_weight * kl - config.entropy_weight * entropy - (weight * gain).sum()
+  ratio = jnp.exp(log_prob - sample.log_prob)
+  return loss, {
+    "learner/kl_to_clone": kl,
+    "learner/entropy": entropy,
+    "learner/share_clipped": (weight * (jnp.abs(ratio - 1) > config.clip)).sum(),
+  }
+
+
+def _has_choice(legal: jax.Array, action: jax.Array) -> jax.Array:
+  """1 for agents with more than one action, [*b, N]."""
+  if jnp.issubdtype(action.dtype, jnp.floating):
+    return jnp.ones(legal.shape[:-1])
+  return (legal.sum(-1) > 1).astype("float32")
+
+
+def _imitation(parts: Parts, params: Params, batch: Batch) -> jax.Array:
+  t: Any = batch.transition
+  outputs = parts.policy.outputs(params, t.obs)
+  cost = parts.head.imitation(outputs, t.legal, t.action)
+  return jnp.mean(batch.weight * cost.mean(-1))
