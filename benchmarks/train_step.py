@@ -24,7 +24,7 @@ from logo_jax.training.compose import System, compose
 from logo_jax.training.fit_model import make_fit
 from logo_jax.training.step import make_train
 
-_PRESET = flags.DEFINE_string("preset", "logo", "Which system.")
+_PRESET = flags.DEFINE_string("preset", "logo_macql", "Which system.")
 _DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Which data.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _SEEDS = flags.DEFINE_integer("num_seeds", 1, "Runs side by side.", 1)

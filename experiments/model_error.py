@@ -9,7 +9,7 @@ measured on another split or dataset goes to RUN_DIR/on/.
 
 Example:
   python experiments/model_error.py --dataset=smax/2s3z/medium-replay \
-    --models=logo,logo_literal,direct,ensemble --floor=true --run_dir=runs/error
+    --models=logo_macql,logo_literal,direct,ensemble --floor=true --run_dir=runs/error
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from logo_jax.types import Uncertainty
 
 _DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Name or path.")
 _MODELS = flags.DEFINE_list(
-  "models", "logo,logo_literal,direct,ensemble".split(","), "Which world models."
+  "models", "logo_macql,logo_literal,direct,ensemble".split(","), "Which world models."
 )
 _UNCERTAINTIES = flags.DEFINE_list(
   "uncertainties",

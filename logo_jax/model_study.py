@@ -68,7 +68,7 @@ def uncertainties(entries: Sequence[str]) -> dict[str, Component]:
   """Like `models`, of uncertainties, for example `std@disagreement:kind=std`."""
 
   def make(name: str, fields: dict[str, Any]) -> Component:
-    values = config_lib.to_dict(presets.get("logo"))
+    values = config_lib.to_dict(presets.get("logo_macql"))
     made = config_lib.from_dict(values | {"uncertainty": {"name": name} | fields})
     assert made.uncertainty is not None
     return made.uncertainty

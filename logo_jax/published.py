@@ -69,7 +69,7 @@ def names() -> tuple[tuple[str, str], ...]:
     for name, where in (
       *((name, smac) for name in _SMAC),
       ("omiga", [("mamujoco", robot) for robot in _ROBOTS]),
-      ("logo", paper),
+      ("logo_macql", paper),
     )
     for suite, scenario in where
     for quality in _QUALITIES
@@ -100,7 +100,7 @@ def get(name: str, dataset: str) -> ExperimentConfig:
     )
   suite, scenario, quality = dataset.split("/")
   config = dataclasses.replace(presets.get(name), dataset=dataset)
-  if name == "logo":
+  if name == "logo_macql":
     return _table_8(config)
   if suite == "smax":
     fields = _SMAC[name](scenario, quality)

@@ -31,7 +31,7 @@ def test_configurations_that_are_none(tmp_path, text, named):
 
 def test_a_bare_name_is_a_preset():
   flag = cli.ConfigParser()
-  for name in ("logo", "published:cfcql/smax/2s3z/medium"):
+  for name in ("logo_macql", "published:cfcql/smax/2s3z/medium"):
     config = cli.experiment_config(flag.parse(name))
     assert config.preset == name.removeprefix("published:").split("/")[0]
 
@@ -51,7 +51,7 @@ def test_a_bare_name_is_a_preset():
   ],
 )
 def test_numbers_that_cannot_be(tmp_path, fields, named):
-  config = entries.changed(presets.get("logo"), fields)
+  config = entries.changed(presets.get("logo_macql"), fields)
   refused(tmp_path, lambda root: experiment.check(config, root / "run"), named)
 
 

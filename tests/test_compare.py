@@ -29,12 +29,12 @@ def _compare(tmp_path, *arguments):
 
 @pytest.mark.slow
 def test_systems_share_their_world_model(tmp_path):
-  done = _compare(tmp_path, "--presets=bc,logo,logo_omiga")
+  done = _compare(tmp_path, "--presets=bc,logo_macql,logo_omiga")
   assert done.returncode == 0, done.stderr
   folder = tmp_path / "runs/mamujoco-hopper-3x1-medium-replay"
   summary = json.loads((folder / "summary.json").read_text())
-  assert list(summary) == ["bc", "logo", "logo_omiga"]
-  assert "fit_model" in summary["logo"]["seconds"]
+  assert list(summary) == ["bc", "logo_macql", "logo_omiga"]
+  assert "fit_model" in summary["logo_macql"]["seconds"]
   assert "fit_model" not in summary["logo_omiga"]["seconds"]
   assert "win_rate" not in summary["bc"]  # nothing can be won
   table = (folder / "table.md").read_text()
@@ -55,7 +55,7 @@ def test_systems_share_their_world_model(tmp_path):
   seconds = json.loads(elsewhere.read_text())["logo_uniform"]["seconds"]
   assert "train" in seconds and "fit_model" not in seconds
   # Again, with one more: what is finished is not trained again.
-  more = _compare(tmp_path, "--presets=bc,logo,logo_omiga,omiga")
+  more = _compare(tmp_path, "--presets=bc,logo_macql,logo_omiga,omiga")
   assert more.returncode == 0, more.stderr
   assert more.stderr.count("is finished; nothing is trained again") == 3
 
@@ -64,7 +64,10 @@ def test_systems_share_their_world_model(tmp_path):
   ("presets", "message"),
   [
     ("bc,nothing", "presets: 'nothing': preset: must be one of"),
-    ("a@logo:model_run=runs/x", "presets: 'a': model_run is the same for all; use a"),
+    (
+      "a@logo_macql:model_run=runs/x",
+      "presets: 'a': model_run is the same for all; use a",
+    ),
   ],
 )
 def test_mistakes_are_one_line_and_train_nothing(tmp_path, presets, message):

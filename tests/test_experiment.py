@@ -50,7 +50,7 @@ def data_dir(tmp_path_factory):
   return folder
 
 
-def _values(data_dir, preset="logo", **changes):
+def _values(data_dir, preset="logo_macql", **changes):
   values = cli.config_dict(preset)
   known = {key for key, _ in _flat(values.to_dict())}
   small = {k: v for k, v in SMALL.items() if k in known}
@@ -67,7 +67,7 @@ def _flat(mapping, prefix=""):
       yield prefix + key, value
 
 
-def _command(data_dir, run_dir, preset="logo", **changes):
+def _command(data_dir, run_dir, preset="logo_macql", **changes):
   values = _values(data_dir, preset, **changes).to_dict()
   arguments = [f"--config.{key}={value}" for key, value in _flat(values)]
   config = f"--config={ROOT / 'experiments/configs' / preset}.py"
@@ -104,7 +104,7 @@ def test_results_have_what_they_must(finished):
     "updates updates_per_second seconds model"
   ).split():
     assert key in results, key
-  assert results["preset"] == "logo" and results["updates"] == 40
+  assert results["preset"] == "logo_macql" and results["updates"] == 40
   assert results["episodes"] == 16  # two seeds of eight
   assert {"fit_model", "train", "evaluate"} <= set(results["seconds"])
   for key in (

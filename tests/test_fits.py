@@ -8,7 +8,7 @@ import pytest
 from logo_jax import config as config_lib
 from logo_jax import fits, presets
 
-LOGO, OTHER = presets.get("logo"), presets.get("direct")
+LOGO, OTHER = presets.get("logo_macql"), presets.get("direct")
 
 
 def _write(folder, config, dataset="here"):

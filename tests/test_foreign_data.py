@@ -31,7 +31,9 @@ def path(tmp_path):
   return tmp_path / "toy_medium.h5"
 
 
-@pytest.mark.parametrize("preset", ["bc", pytest.param("logo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+  "preset", ["bc", pytest.param("logo_macql", marks=pytest.mark.slow)]
+)
 def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   values = cli.config_dict(preset)
   small = {
@@ -43,7 +45,7 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
     "checkpoint.interval": 2,
     "learner.hidden_size": 8,
   }
-  if preset == "logo":
+  if preset == "logo_macql":
     small |= {
       "fit.updates": 4,
       "fit.interval": 2,
@@ -59,7 +61,7 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
   assert "return_mean" not in results
   assert results["dataset_transitions"] == 40
   assert "dataset_win_rate" not in results  # nothing is known of it
-  assert ("model" in results) == (preset == "logo")
+  assert ("model" in results) == (preset == "logo_macql")
   table = tables.text_table([rows.dataset_row(results), rows.system_row(results)])
   assert preset in table
   assert experiment.run(config, tmp_path / "run") == results  # finished

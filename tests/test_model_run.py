@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
   return path
 
 
-def _config(folder, preset="logo", **changes):
+def _config(folder, preset="logo_macql", **changes):
   values = cli.config_dict(preset)
   values.data_dir = str(folder / "data")
   values.update_from_flattened_dict(

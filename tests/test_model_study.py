@@ -22,9 +22,17 @@ BINARY = ROOT / "experiments/model_error.py"
 
 def test_entries_name_models_their_fields_and_labels():
   found = model_study.models(
-    ["logo", "logo:hidden_size=8:share_local=true", "wide@logo_literal:hidden_size=512"]
+    [
+      "logo_macql",
+      "logo_macql:hidden_size=8:share_local=true",
+      "wide@logo_literal:hidden_size=512",
+    ]
   )
-  assert list(found) == ["logo", "logo:hidden_size=8:share_local=true", "wide"]
+  assert list(found) == [
+    "logo_macql",
+    "logo_macql:hidden_size=8:share_local=true",
+    "wide",
+  ]
   _, small, wide = (config.model.config for config in found.values() if config.model)
   assert small.hidden_size == 8 and small.share_local is True
   assert wide.hidden_size == 512 and wide.deduce_input == "obs"  # the preset's
@@ -40,10 +48,10 @@ def test_entries_name_uncertainties():
   [
     ("lego", "preset: must be one of logo"),
     ("bc", "preset 'bc' has no world model"),
-    ("logo:hidden=8", "model.hidden: unknown key of 'logo'; allowed are"),
-    ("logo:hidden_size=big", "model.hidden_size: must be of type int; got 'big'"),
-    ("logo:hidden_size", "'hidden_size' must be field=value"),
-    ("../x@logo", "label '../x' must be one of its own"),
+    ("logo_macql:hidden=8", "model.hidden: unknown key of 'logo'; allowed are"),
+    ("logo_macql:hidden_size=big", "model.hidden_size: must be of type int; got 'big'"),
+    ("logo_macql:hidden_size", "'hidden_size' must be field=value"),
+    ("../x@logo_macql", "label '../x' must be one of its own"),
   ],
 )
 def test_wrong_entries_are_refused_by_name(entry, message):
@@ -54,7 +62,7 @@ def test_wrong_entries_are_refused_by_name(entry, message):
 
 def test_labels_are_told_apart():
   with pytest.raises(ValueError, match="label 'logo' must be one of its own"):
-    model_study.models(["logo", "logo"])
+    model_study.models(["logo_macql", "logo_macql"])
 
 
 def _run(tmp_path, *arguments):
@@ -78,7 +86,7 @@ def finished(tmp_path_factory):
   made = toys.random_play(toys.corridor(), 60)
   spec = toys.corridor().spec.stored()
   store.write(tmp_path / "corridor", made.rows, made.episode_start, {"spec": spec})
-  done = _run(tmp_path, "--models=tiny@logo:hidden_size=8", "--floor=true")
+  done = _run(tmp_path, "--models=tiny@logo_macql:hidden_size=8", "--floor=true")
   assert done.returncode == 0, done.stderr
   return tmp_path, done
 
@@ -143,7 +151,7 @@ def test_a_budget_keeps_the_share_of_windows_to_whole_intervals():
   for updates, expected in ((0, 12_000), (10_000, 6_000), (6_000, 4_000), (500, 500)):
     fit = model_study.of_budget("logo_entity", updates).fit
     assert (fit.updates or 20_000, fit.unroll_updates) == (updates or 20_000, expected)
-  fit = model_study.of_budget("logo", 20, 16).fit
+  fit = model_study.of_budget("logo_macql", 20, 16).fit
   assert (fit.updates, fit.interval, fit.batch_size) == (20, 20, 16)
 
 
@@ -163,13 +171,13 @@ def test_a_system_is_scored_by_its_own_uncertainty_too():
   none: Any = None  # statistics, which neither needs
   labels = {
     preset: list(model_study.scores(chosen, presets.get(preset), none))
-    for preset in ("logo", "logo_entity", "direct")
+    for preset in ("logo_macql", "logo_entity", "direct")
   }
-  assert labels["logo"] == labels["direct"] == ["path_discrepancy", "s"]
+  assert labels["logo_macql"] == labels["direct"] == ["path_discrepancy", "s"]
   assert labels["logo_entity"] == ["path_discrepancy", "s", "own"]
   wrong = model_study.uncertainties(["path_discrepancy:quantile=1"])
   with pytest.raises(ValueError, match=r"uncertainty\.quantile: "):
-    model_study.scores(wrong, presets.get("logo"), none)
+    model_study.scores(wrong, presets.get("logo_macql"), none)
   with pytest.raises(ValueError, match="the label 'own'"):
     model_study.scores({"own": chosen["s"]}, presets.get("logo_entity"), none)
 
@@ -180,7 +188,7 @@ def test_fits_are_reused(finished):
   paths = [runs / name for name in ("tiny/metrics.jsonl", "results.json", "table.md")]
   before = [path.read_bytes() for path in paths]
   test = json.loads(before[1])["models"]["tiny"]
-  done = _run(finished[0], "--models=tiny@logo:hidden_size=8", "--split=select")
+  done = _run(finished[0], "--models=tiny@logo_macql:hidden_size=8", "--split=select")
   assert done.returncode == 0, done.stderr
   assert [path.read_bytes() for path in paths] == before
   results = json.loads((runs / "on/select/results.json").read_text())
@@ -191,7 +199,9 @@ def test_fits_are_reused(finished):
 
 
 def test_mistakes_are_one_line_and_fit_nothing(tmp_path):
-  done = _run(tmp_path, "--models=logo:hidden=8")
+  done = _run(tmp_path, "--models=logo_macql:hidden=8")
   assert done.returncode == 1
-  assert done.stderr.startswith("error: models: 'logo:hidden=8': model.hidden: unknown")
+  assert done.stderr.startswith(
+    "error: models: 'logo_macql:hidden=8': model.hidden: unknown"
+  )
   assert not (tmp_path / "runs").exists()

@@ -47,7 +47,7 @@ def test_cfcql_on_smac(dataset, weight, temperature):
 
 
 def test_table_8_of_logo():
-  config = published.get("logo", "mamujoco/ant-2x4/mixed")
+  config = published.get("logo_macql", "mamujoco/ant-2x4/mixed")
   assert (config.batch_size, config.horizon, config.total_updates) == (128, 15, 78_000)
   assert config.learner.config.learning_rate == 1e-3
   assert dataclasses.asdict(config.learner.config)["hidden_size"] == 256

@@ -26,6 +26,9 @@ class Config:
   # horizon of a discount of 0.99. That is 2 on SMAX, where returns lie between 0 and 2,
   # and about 100 on multi-agent MuJoCo.
   kappa: float | None = None
+  # True: the rollout ends before that step instead, costs nothing and is worth behind
+  # its end what the value says. For learners of whole rollouts; of rows none is lost.
+  bootstrap: bool = False
 
 
 def make(config: Config, statistics: Statistics) -> Weighting:
@@ -51,13 +54,16 @@ def make(config: Config, statistics: Statistics) -> Weighting:
     halts = u > config.threshold
     reward = jnp.where(halts, last_reward, t.reward)
     discount = jnp.where(halts, 0.0, t.discount)
-    valid = jnp.ones_like(halts)
-    return t._replace(reward=reward, discount=discount), valid
+    if config.bootstrap:
+      return t, ~halts
+    return t._replace(reward=reward, discount=discount), jnp.ones_like(halts)
 
   return Weighting(
     on_store=on_store,
     on_sample=lambda t, u: t,
     log_weight=jnp.zeros_like,
     # The least reward may be below all returns in the data.
-    return_loss=kappa - min(float(statistics.reward.low), 0.0),
+    return_loss=(
+      0.0 if config.bootstrap else kappa - min(float(statistics.reward.low), 0.0)
+    ),
   )

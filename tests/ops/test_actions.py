@@ -61,3 +61,16 @@ def test_select_and_encode():
 def test_continuous_actions_are_their_own_encoding():
   action = jnp.array([[[0.5, -1.0, 0.0]]])  # [B, N, A]
   np.testing.assert_array_equal(actions.encode(action, 3), action)
+
+
+def test_divergence_and_entropy_over_legal_actions():
+  """(1/2, 1/2) against (1/4, 3/4): 0.5 log 2 + 0.5 log(2/3); a third is illegal."""
+  legal = jnp.array([True, True, False])
+  logits, other = jnp.log(jnp.array([[0.5, 0.5, 9.0], [0.25, 0.75, 0.1]]))
+  expected = 0.5 * np.log(2.0) + 0.5 * np.log(2 / 3)
+  np.testing.assert_allclose(actions.kl(logits, other, legal), expected, rtol=1e-5)
+  np.testing.assert_allclose(actions.entropy(logits, legal), np.log(2.0), rtol=1e-6)
+  alone = jnp.array([False, True, False])
+  assert float(actions.entropy(logits, alone)) == 0.0
+  slope = jax.grad(lambda x: actions.kl(x, other, alone) + actions.entropy(x, alone))
+  np.testing.assert_array_equal(slope(logits), 0.0)

@@ -33,3 +33,14 @@ class GaussianTest(parameterized.TestCase):
 
 if __name__ == "__main__":
   absltest.main()
+
+
+def test_divergence_and_entropy():
+  """KL(N(1, 4) || N(0, 1)) = (4 + 1 - 1 - log 4) / 2, over one of two dimensions."""
+  mean, log_var = jnp.array([1.0, 0.0]), jnp.array([jnp.log(4.0), 0.0])
+  zeros = jnp.zeros(2)
+  got = gaussian.kl(mean, log_var, zeros, zeros)
+  np.testing.assert_allclose(got, (4.0 - np.log(4.0)) / 2, rtol=1e-6)
+  # 0.5 log(2 pi e var) each.
+  expected = np.log(2 * np.pi * np.e) + 0.5 * np.log(4.0)
+  np.testing.assert_allclose(gaussian.entropy(log_var), expected, rtol=1e-6)

@@ -16,7 +16,7 @@ from tests import toys
 FIT = FitConfig(updates=40, interval=20, batch_size=32)
 
 
-def small(preset: str = "logo", **changes) -> ExperimentConfig:
+def small(preset: str = "logo_macql", **changes) -> ExperimentConfig:
   config = presets.get(preset)
   parts = {"learner": _narrow("learner", config.learner)}
   if config.model is not None:

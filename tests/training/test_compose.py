@@ -17,7 +17,7 @@ from tests import toys
 
 HOPPER = EnvSpec("mamujoco/hopper-3x1", 3, 9, 11, "continuous", 1, 1_000, (8, 9, 8))
 KNOWN = dataclasses.replace(
-  presets.get("logo"),
+  presets.get("logo_macql"),
   learner=component("learner", "bc", hidden_size=8),
   model=component("model", "logo", hidden_size=8),
   termination="known",
@@ -47,7 +47,7 @@ def test_too_few_views_are_refused(loaded, monkeypatch):
   make = module.make
   monkeypatch.setattr(module, "make", lambda *args: make(*args)._replace(num_views=1))
   with pytest.raises(ValueError, match="'path_discrepancy' needs .* at least 2 views"):
-    compose.compose(presets.get("logo"), loaded.spec, loaded.statistics)
+    compose.compose(presets.get("logo_macql"), loaded.spec, loaded.statistics)
 
 
 def test_known_terminations_are_the_rule_on_predicted_states():
@@ -78,10 +78,10 @@ def test_known_terminations_are_the_rule_on_predicted_states():
 @pytest.mark.parametrize(
   ("preset", "spec", "expected"),
   [
-    ("logo", HOPPER, ("known", 1.0, 1_000)),
-    ("logo", toys.corridor().spec, ("learned", 10.0, 1_000)),
+    ("logo_macql", HOPPER, ("known", 1.0, 1_000)),
+    ("logo_macql", toys.corridor().spec, ("learned", 10.0, 1_000)),
     ("macql", toys.corridor().spec, (None, 10.0, 1_000)),  # nothing is imagined
-    ("logo", dataclasses.replace(HOPPER, state_dim=12), ("learned", 1.0, 1_000)),
+    ("logo_macql", dataclasses.replace(HOPPER, state_dim=12), ("learned", 1.0, 1_000)),
     ("sumo", HOPPER, ("learned", 1.0, 1_000)),  # its models predict no states
   ],
 )
@@ -195,10 +195,10 @@ def test_learners_allow_for_what_a_weighting_takes(
 
 
 def test_half_a_model_is_refused(loaded):
-  no_weighting = dataclasses.replace(presets.get("logo"), weighting=None)
+  no_weighting = dataclasses.replace(presets.get("logo_macql"), weighting=None)
   with pytest.raises(ValueError, match="weighting: a model needs one of confidence"):
     compose.compose(no_weighting, loaded.spec, loaded.statistics)
-  no_model = dataclasses.replace(presets.get("logo"), model=None)
+  no_model = dataclasses.replace(presets.get("logo_macql"), model=None)
   with pytest.raises(ValueError, match="uncertainty.name: 'path_discrepancy' needs"):
     compose.compose(no_model, loaded.spec, loaded.statistics)
 
@@ -217,18 +217,18 @@ def test_half_a_model_is_refused(loaded):
 )
 def test_budgets_that_cannot_work(change, message):
   with pytest.raises(ValueError, match=message):
-    compose.check_budget(dataclasses.replace(presets.get("logo"), **change))
+    compose.check_budget(dataclasses.replace(presets.get("logo_macql"), **change))
 
 
 def test_a_share_without_any_real_row_is_refused(loaded):
-  config = dataclasses.replace(presets.get("logo"), real_share=0.003)
+  config = dataclasses.replace(presets.get("logo_macql"), real_share=0.003)
   with pytest.raises(ValueError, match="real_share: 0.003 leaves a device no real"):
     compose.check_components(config, loaded.spec)
 
 
 def test_batches_larger_than_the_dataset():
   with pytest.raises(ValueError, match="batch_size: 128 is larger than the dataset"):
-    compose.check_batch_sizes(presets.get("logo"), 100)
+    compose.check_batch_sizes(presets.get("logo_macql"), 100)
 
 
 @pytest.mark.parametrize(
@@ -275,6 +275,6 @@ def test_components_take_their_defaults_from_their_module():
 )
 def test_numbers_out_of_range_are_refused(loaded, kind, name, field, value):
   changed = {kind: component(kind, name, **{field: value})}
-  config = dataclasses.replace(presets.get("logo"), **changed)
+  config = dataclasses.replace(presets.get("logo_macql"), **changed)
   with pytest.raises(ValueError, match=f"{kind}.{field}: must be .* got {value}"):
     compose.check_components(config, loaded.spec)

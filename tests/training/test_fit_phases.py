@@ -84,7 +84,7 @@ def _fit(model, stored, path, fit, asked=10_000, **changes):
     def __bool__(self):
       return next(left, True)
 
-  config = systems.small("logo", fit=fit, **changes)
+  config = systems.small("logo_macql", fit=fit, **changes)
   loaded = dataset.load(stored, config.data.placement)
   mesh = parallel.make_mesh(config.num_seeds, 1)
   system = System(None, Imagination(model, None, None))  # type: ignore

@@ -94,7 +94,7 @@ def test_what_is_searched_is_spread_over_the_training_split(placement):
   """And the unit is from the selection split, wherever the rows are."""
   played = toys.random_play(toys.corridor(), 100)
   loaded = dataset.load(played, placement)
-  config = systems.small("logo", uncertainty=SEARCH)
+  config = systems.small("logo_macql", uncertainty=SEARCH)
   system = compose(config, loaded.spec, loaded.statistics)
   assert system.imagination is not None
   mesh = parallel.make_mesh(1, 1)
@@ -117,7 +117,9 @@ def test_what_is_searched_is_spread_over_the_training_split(placement):
 
 
 def test_a_bank_is_no_larger_than_the_training_split(loaded):
-  config = systems.small("logo", uncertainty=component("uncertainty", "knn_search"))
+  config = systems.small(
+    "logo_macql", uncertainty=component("uncertainty", "knn_search")
+  )
   _, train, params = systems.train_parts(config, loaded)
   shapes = jax.eval_shape(train.init, jax.random.key(0), params, loaded.data)
   assert shapes.uncertainty.points.shape[:2] == (2, len(loaded.data.train))

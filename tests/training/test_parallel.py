@@ -47,16 +47,16 @@ def test_seeds_side_by_side_are_the_seeds_alone(loaded):
   assert parallel.make_mesh(3, 1).shape == {"seeds": 3, "batch": 1}
   assert parallel.make_mesh(8, 1).shape == {"seeds": 4, "batch": 1}
   assert parallel.make_mesh(2, 2).shape == {"seeds": 2, "batch": 2}
-  together, metrics = _run(systems.small("logo", num_seeds=3), loaded)
+  together, metrics = _run(systems.small("logo_macql", num_seeds=3), loaded)
   assert metrics["learner/bc_loss"].shape == (3,)
-  alone, _ = _run(systems.small("logo", num_seeds=1), loaded)
+  alone, _ = _run(systems.small("logo_macql", num_seeds=1), loaded)
   first = jax.tree.map(lambda x: np.asarray(x[0]), together.learner.params)
   _close(first, jax.tree.map(lambda x: np.asarray(x[0]), alone.learner.params))
 
 
 @pytest.mark.slow  # `test_placement` and `test_window_batches` have both, too
 def test_two_axes_at_once(loaded):
-  config = systems.small("logo", num_seeds=2, data_parallel=2)
+  config = systems.small("logo_macql", num_seeds=2, data_parallel=2)
   state, metrics = _run(config, loaded)
   assert all(np.isfinite(v).all() for v in jax.tree.leaves(metrics))
   # Devices of one run hold the same parameters and different imagined rows.
@@ -111,7 +111,7 @@ def test_gradients_on_four_devices_are_those_on_one(loaded, window):
 
 @pytest.mark.slow
 def test_fit_on_four_devices(loaded):
-  config = systems.small("logo", data_parallel=4)
+  config = systems.small("logo_macql", data_parallel=4)
   mesh = parallel.make_mesh(1, 4)
   system, _, _ = systems.train_parts(config, loaded, "batch")
   fit = make_fit(system.imagination.model, config.fit, "batch", shards=4)
@@ -129,7 +129,7 @@ def test_fit_on_four_devices(loaded):
 @pytest.mark.slow
 def test_the_step_runs_under_pmap_of_vmap(loaded):
   """The plain form of the same function: four devices, two seeds on each."""
-  config = systems.small("logo", data_parallel=4)
+  config = systems.small("logo_macql", data_parallel=4)
   _, train, params = systems.train_parts(config, loaded, "batch")
   keys = jax.vmap(jax.random.key)(jnp.arange(2))
 

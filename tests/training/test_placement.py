@@ -99,7 +99,7 @@ def _small(preset, patience=6, **changes):
     # Seeds and devices draw rows of their own; a seed that has stopped fitting waits.
     # Stopped before the first update.
     pytest.param(
-      _small("logo", patience=1, num_seeds=2, data_parallel=2),
+      _small("logo_macql", patience=1, num_seeds=2, data_parallel=2),
       4,
       marks=pytest.mark.slow,
     ),

@@ -141,7 +141,7 @@ def test_what_is_stored_is_judged_by_calibrated_scores():
 
 def _config(**changes):
   budget = dict(total_updates=6, collect_interval=6, batch_size=16, num_starts=4)
-  return systems.small("logo", **(budget | dict(horizon=5) | changes))
+  return systems.small("logo_macql", **(budget | dict(horizon=5) | changes))
 
 
 def _recorded(**changes):

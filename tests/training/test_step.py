@@ -115,7 +115,7 @@ def test_real_rows_alone_at_first_and_what_was_imagined_is_forgotten(loaded):
   imagination = imagination._replace(
     uncertainty=imagination.uncertainty._replace(init=lambda *args: ())
   )
-  config = systems.small("logo", imagine_after=15, horizon=1)  # of chunks of 10
+  config = systems.small("logo_macql", imagine_after=15, horizon=1)  # of chunks of 10
   train = make_train(System(learner, imagination), config)
   state = train.init(jax.random.key(0), (), loaded.data)
   chunk, seen = jax.jit(train.chunk), []
@@ -160,7 +160,10 @@ def test_presets_train_and_are_traced_once(loaded, preset):
 
 @pytest.mark.parametrize(
   "preset",
-  ["logo", *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo"))],
+  [
+    "logo_macql",
+    *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo")),
+  ],
 )
 def test_the_same_presets_train_on_continuous_actions(continuous, preset):
   _train_some(preset, continuous)
@@ -212,7 +215,7 @@ def _equal(a, b) -> bool:
 
 def test_real_data_alone_is_plain_macql_bit_for_bit(loaded):
   """After 100 updates, whatever the model imagines."""
-  only_real, _ = _final_params(systems.small("logo", real_share=1.0), loaded)
+  only_real, _ = _final_params(systems.small("logo_macql", real_share=1.0), loaded)
   plain, _ = _final_params(systems.small("macql"), loaded)
   assert _equal(only_real, plain)
 
@@ -231,7 +234,7 @@ def test_no_uncertainty_samples_like_uniform_weights(loaded):
 
 @pytest.mark.slow  # of windows it is tested by default
 def test_the_coin_takes_whole_batches(loaded):
-  config = systems.small("logo", mix="bernoulli", real_share=0.5)
+  config = systems.small("logo_macql", mix="bernoulli", real_share=0.5)
   _, metrics = _final_params(config, loaded, chunks=2)
   assert np.isfinite(metrics["learner/bellman_error"])
   always = dataclasses.replace(config, real_share=1.0)

@@ -126,7 +126,7 @@ def test_real_windows_never_cross_episodes(loaded, length):
 @pytest.mark.parametrize("data_parallel", [1, 2])
 def test_imagined_windows_share_the_mass_of_their_device(loaded, data_parallel):
   """All together 1, in every batch; devices have other rows and other masses."""
-  config = _config("logo", data_parallel=data_parallel, horizon=5, num_starts=8)
+  config = _config("logo_macql", data_parallel=data_parallel, horizon=5, num_starts=8)
   length, log_weight = 4, _imagination().weighting.log_weight
   recorded = _record(loaded, config, length, chunks=6)
   contents = [ring.content for _, ring in recorded]
@@ -151,7 +151,7 @@ def test_imagined_windows_share_the_mass_of_their_device(loaded, data_parallel):
 
 
 def test_the_coin_takes_whole_batches_of_windows(loaded):
-  config = _config("logo", mix="bernoulli", real_share=0.5)
+  config = _config("logo_macql", mix="bernoulli", real_share=0.5)
   ((batches, _),) = _record(loaded, config, 4)
   real = batches.real.reshape(UPDATES, -1)
   assert batches.real.shape == (UPDATES, 8, 4)
@@ -163,8 +163,12 @@ def test_the_coin_takes_whole_batches_of_windows(loaded):
   ("preset", "changes", "message"),
   [
     ("macql", {"batch_size": 30}, "batch_size: 30 gives a device 30 real and 0 "),
-    ("logo", {"batch_size": 36}, "batch_size: 36 gives a device 18 real and 18 "),
-    ("logo", {"data_parallel": 4, "batch_size": 48}, "a device 6 real and 6 imagined"),
+    ("logo_macql", {"batch_size": 36}, "batch_size: 36 gives a device 18 real and 18 "),
+    (
+      "logo_macql",
+      {"data_parallel": 4, "batch_size": 48},
+      "a device 6 real and 6 imagined",
+    ),
   ],
 )
 def test_batches_are_whole_windows(loaded, preset, changes, message):

@@ -68,7 +68,8 @@ def value_range(config: Any, context: LearnerContext) -> tuple[float, float] | N
 def discounted_range(discount: float, context: LearnerContext) -> tuple[float, float]:
   """Least and largest discounted return that there can be, in the environment's units.
 
-  Both that of `value_range` and that of the extreme rewards for ever bound it.
+  Bounded by the recorded returns to go, whole where episodes go on to their end or to
+  the time limit, and by the extreme rewards for ever, r / (1 - gamma).
 
   Args:
     discount: gamma.
@@ -76,8 +77,6 @@ def discounted_range(discount: float, context: LearnerContext) -> tuple[float, f
   """
   statistics = context.statistics
   low, high = statistics.return_range
-  least, most = (_for_ever(r, discount) for r in statistics.cut_rewards)
-  low, high = min(low, least), max(high, most)
   ever = (float(x) for x in (statistics.reward.low, statistics.reward.high))
   least, most = (_for_ever(r, discount) for r in ever)
   low, high = max(low, min(least, 0.0)), min(high, max(most, 0.0))
