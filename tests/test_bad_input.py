@@ -111,7 +111,10 @@ _METRICS = [
   ("7\n" * 2, "line 1 must be a JSON object, is 7"),
   ("[1]\n{}\n", r"line 1 must be a JSON object, is \[1\]"),
   ("{\n{}\n", "line 1 is not JSON"),
-  ('{"step": 1}\n', "line 1: phase: must be model or train; got 'nothing'"),
+  (
+    '{"step": 1}\n',
+    "line 1: phase: must be model or clone or .*; got 'nothing'",
+  ),
   ('{"phase": "train", "step": "1"}\n', "line 1: step: must be a whole .*; got '1'"),
   ('{"phase": "train", "step": 1, "x": "y"}\n', "line 1: x: must be a num.*; got 'y'"),
 ]

@@ -61,7 +61,7 @@ def test_wrong_entries_are_refused_by_name(entry, message):
 
 
 def test_labels_are_told_apart():
-  with pytest.raises(ValueError, match="label 'logo' must be one of its own"):
+  with pytest.raises(ValueError, match="label 'logo_macql' must be one of its own"):
     model_study.models(["logo_macql", "logo_macql"])
 
 

