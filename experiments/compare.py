@@ -41,7 +41,10 @@ _PRESETS = flags.DEFINE_list(
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each system.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first run.")
 _UPDATES = flags.DEFINE_integer(
-  "updates", 6_000, "Learner updates of each run; a multiple of 500.", 500
+  "updates",
+  6_000,
+  "Learner updates of each run, a multiple of 500; those on rollouts keep their own.",
+  500,
 )
 _FIT_UPDATES = flags.DEFINE_integer(
   "fit_updates", 0, "Of world models; 0: the preset's; an entry's field wins.", 0
@@ -84,14 +87,7 @@ def _check_flags(systems: dict[str, config.ExperimentConfig]) -> None:
   """Refuses budgets that do not divide, and fields of an entry that flags decide."""
   if _UPDATES.value % 500:
     raise ValueError(f"updates: must be a multiple of 500, got {_UPDATES.value}")
-  plain = presets.get("bc")
-  decided = (
-    "dataset data_dir model_run total_updates seed num_seeds evaluation checkpoint"
-  ).split()
-  for label, values in systems.items():
-    for name in decided:
-      if getattr(values, name) != getattr(plain, name):
-        raise ValueError(f"presets: {label!r}: {name} is the same for all; use a flag")
+  entries.check_decided("presets", systems)
 
 
 def _folder(dataset: str) -> pathlib.Path:
@@ -101,7 +97,10 @@ def _folder(dataset: str) -> pathlib.Path:
 def _config(
   values: config.ExperimentConfig, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
-  interval = _UPDATES.value // 2
+  total = _UPDATES.value
+  if presets.learns_on_rollouts(values):
+    total = values.total_updates
+  interval = total // 2
   model_run = models.get(fits.key(values), "")
   return dataclasses.replace(
     values,
@@ -109,7 +108,7 @@ def _config(
     data_dir=_DATA_DIR.value,
     seed=_SEED.value,
     num_seeds=_SEEDS.value,
-    total_updates=_UPDATES.value,
+    total_updates=total,
     model_run=fits.as_begun(_folder(dataset) / values.preset, model_run),
     evaluation=dataclasses.replace(
       values.evaluation,
@@ -130,7 +129,7 @@ def _rows(finished: dict[str, dict]) -> list[dict[str, Any]]:
 def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> None:
   """The table so far as Markdown, the figure, and everything as JSON."""
   first = next(iter(finished.values()))
-  budget = f"{first['num_seeds']} seeds, {first['updates']} updates"
+  budget = f"{first['num_seeds']} seeds, {_UPDATES.value} updates (on rollouts fewer)"
   over = first.get("ci95_over", "nothing")
   note = f"{budget}, {outcomes.device_name()}; 95% intervals over {over}"
   table = tables.markdown_table(_rows(finished))
@@ -139,9 +138,10 @@ def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> No
   if "return_mean" in first:
     figures.learning_curves(
       folder / "learning_curves.png",
-      {p: runs.curve([folder / p], "evaluation/return") for p in finished},
+      {p: runs.curve_by_share(folder / p, finished[p]["updates"]) for p in finished},
       reference=("dataset", first["dataset_return"]),
       title=f"{dataset}, greedy play",
+      xlabel="share of the updates",
     )
 
 

@@ -1,8 +1,9 @@
 """LOGO beside its baselines on one small dataset, within minutes on two CPU cores.
 
 Makes the dataset if it is missing, then trains behaviour cloning, MACQL on the real
-data, and LOGO: same data, same number of updates, same evaluation episodes. An
-interrupted quickstart goes on where it stopped.
+data, and LOGO: a world model, and policies that begin as clones and learn on rollouts
+in it. All have the same data and evaluation episodes. An interrupted quickstart goes on
+where it stopped.
 
 Example: python experiments/quickstart.py
 """
@@ -21,7 +22,10 @@ _DATASET = flags.DEFINE_string(
   "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>."
 )
 _UPDATES = flags.DEFINE_integer(
-  "updates", 4_000, "Learner updates of each system; a multiple of 500."
+  "updates", 4_000, "Learner updates of cloning and MACQL; a multiple of 500."
+)
+_ITERATIONS = flags.DEFINE_integer(
+  "iterations", 80, "Updates of LOGO, each on 512 rollouts; a multiple of 20."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of training.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
@@ -30,9 +34,10 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/quickstart", "Where results go."
 _PRESETS = {
   "bc": "behaviour cloning: imitate the recorded actions",
   "macql": "MACQL: conservative Q-learning on the real data",
-  "logo": "LOGO: MACQL on real data and on rollouts of a learned world model",
+  "logo": "LOGO: policies learned on rollouts in a learned world model",
 }
-_MODEL_UPDATES = 2_000  # of LOGO's world model
+# Of LOGO's world model; the second half on windows of several steps.
+_FIT = {"updates": 2_000, "unroll_updates": 1_000, "interval": 500}
 
 
 def main(argv: list[str]) -> None:
@@ -54,15 +59,25 @@ def main(argv: list[str]) -> None:
 
 def _config(preset: str) -> config.ExperimentConfig:
   values = presets.get(preset)
+  in_the_model = presets.learns_on_rollouts(values)
+  interval = 20 if in_the_model else 500
+  if in_the_model:
+    fewer = dataclasses.replace(values.learner.config, value_updates=20)
+    values = dataclasses.replace(
+      values,
+      learner=dataclasses.replace(values.learner, config=fewer),
+      fit=dataclasses.replace(values.fit, **_FIT),
+    )
   return dataclasses.replace(
     values,
     dataset=_DATASET.value,
     data_dir=_DATA_DIR.value,
     seed=_SEED.value,
-    total_updates=_UPDATES.value,
-    fit=dataclasses.replace(values.fit, updates=_MODEL_UPDATES),
-    evaluation=dataclasses.replace(values.evaluation, interval=500, final_episodes=256),
-    checkpoint=config.CheckpointConfig(interval=500, keep=1),
+    total_updates=_ITERATIONS.value if in_the_model else _UPDATES.value,
+    evaluation=dataclasses.replace(
+      values.evaluation, interval=interval, final_episodes=256
+    ),
+    checkpoint=config.CheckpointConfig(interval=interval, keep=1),
   )
 
 
@@ -78,9 +93,10 @@ def _report(folder: pathlib.Path, finished: dict[str, dict]) -> None:
   figure = folder / "learning_curves.png"
   figures.learning_curves(
     figure,
-    {p: runs.curve([folder / p], "evaluation/return") for p in finished},
+    {p: runs.curve_by_share(folder / p, finished[p]["updates"]) for p in finished},
     reference=("dataset", logo["dataset_return"]),
     title=f"{logo['dataset']}, greedy play",
+    xlabel="share of the updates",
   )
   files.write_json(folder / "summary.json", finished)
   print(f"\nfigure: {figure}\nsummary: {folder / 'summary.json'}")

@@ -1,7 +1,7 @@
 """Trains one composition on one dataset; relaunching with the same folder resumes.
 
 Example:
-  python experiments/train.py --config=logo \
+  python experiments/train.py --config=logo_macql \
     --config.dataset=smax/2s3z/medium --config.learner.cql_weight=5 --run_dir=runs/a
 """
 

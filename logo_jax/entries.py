@@ -98,6 +98,22 @@ def read(flag: str, entries: Sequence[str], make: Callable[..., Any]) -> dict[st
   return found
 
 
+def check_decided(flag: str, systems: Mapping[str, ExperimentConfig]) -> None:
+  """Refuses fields of an entry that flags decide for all systems alike.
+
+  Raises:
+    ValueError: naming the entry and the field.
+  """
+  plain = presets.get("bc")
+  decided = "dataset data_dir model_run seed num_seeds".split()
+  budget = "total_updates evaluation checkpoint".split()
+  for label, values in systems.items():
+    own = presets.learns_on_rollouts(values)  # keeps its own budget
+    for name in decided if own else decided + budget:
+      if getattr(values, name) != getattr(plain, name):
+        raise ValueError(f"{flag}: {label!r}: {name} is the same for all; use a flag")
+
+
 def _field(setting: str) -> tuple[str, Any]:
   name, equals, value = setting.partition("=")
   if not equals:

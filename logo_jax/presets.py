@@ -97,7 +97,27 @@ _PRESETS = {
   # Policies learn on whole rollouts in the local-to-global world model.
   "logo": lambda: _in_the_model("logo", "logo_entity"),
   # The same where vectors are not known to split into units, or agents are unlike.
-  "logo_flat": lambda: _in_the_model("logo_flat", "logo_macql"),
+  # Where falls are rare and rewards dense, rollouts may be longer.
+  "logo_flat": lambda: dataclasses.replace(
+    _in_the_model("logo_flat", "logo_macql"), horizon=20, num_starts=256
+  ),
+  # The same with the paper's trust: steps weigh by confidence (Eq. 7).
+  "logo_confidence": lambda: _in_the_model(
+    "logo_confidence",
+    "logo_entity",
+    weighting=component("weighting", "confidence", temperature=0.5),
+  ),
+  # Other models in LOGO's place: a direct one, and an ensemble whose rollouts pay
+  # for disagreement, as in MOMA-PPO (Barde et al., 2023).
+  "direct_mappo": lambda: _in_the_model(
+    "direct_mappo", "direct_entity", uncertainty="none"
+  ),
+  "moma_ppo": lambda: _in_the_model(
+    "moma_ppo",
+    "ensemble",
+    uncertainty="disagreement",
+    weighting=component("weighting", "penalty", free=0.0),
+  ),
   # The local-to-global world model with uncertainty-weighted sampling of its rows, and
   # the paper's learner.
   "logo_macql": lambda: _model_based("logo_macql"),
@@ -180,6 +200,11 @@ _PRESETS = {
   "omar": lambda: ExperimentConfig("omar", component("learner", "omar")),
   "bc": lambda: ExperimentConfig("bc", component("learner", "bc")),
 }
+
+
+def learns_on_rollouts(config: ExperimentConfig) -> bool:
+  """Whether an update is on whole rollouts: far fewer, of far more, than on batches."""
+  return config.learner.name == "mappo"
 
 
 def names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The `logo` preset for `--config`; see `logo_jax/presets.py`."""
+"""The `logo_flat` preset for `--config`; see `logo_jax/presets.py`."""
 
 from logo_jax import cli
 

@@ -18,20 +18,19 @@ which the value sees coming. Steps weigh as far as the system's weighting trusts
 
 import dataclasses
 import functools
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from logo_jax import ranges
-from logo_jax.learners.parts import backup
+from logo_jax.learners.parts import backup, common, on_policy
+from logo_jax.learners.parts.on_policy import Parts, Sample
 from logo_jax.networks import heads
 from logo_jax.networks.agent import Trunk
-from logo_jax.networks.heads import ActionHead
-from logo_jax.networks.policy import Policy, make_policy
+from logo_jax.networks.policy import make_policy
 from logo_jax.networks.state_value import StateValue
-from logo_jax.ops import ppo, td
 from logo_jax.types import (
   Batch,
   Learner,
@@ -59,32 +58,12 @@ class Config:
   discount: float = 0.99  # gamma, per step
   gae_lambda: float = 0.95  # of lambda-returns
   clip: float = 0.2  # of probability ratios
-  kl_weight: float = 0.05  # of the divergence from the clone, in standard advantages
+  # Of the divergence from the clone, in standard advantages; None: 0.05 if actions are
+  # discrete, 1 if continuous (measured).
+  kl_weight: float | None = None
   entropy_weight: float = 0.003
   share_agents: bool = True  # one network for all agents with an agent identity
   compute_dtype: Literal["float32", "bfloat16"] = "float32"
-
-
-class Parts(NamedTuple):
-  """What the losses are made of."""
-
-  config: Config
-  policy: Policy
-  value: StateValue
-
-  @property
-  def head(self) -> ActionHead:
-    return self.policy.head
-
-
-class Sample(NamedTuple):
-  """Steps of rollouts with what is learned from them, [B * H] or a minibatch."""
-
-  step: Rollouts
-  log_prob: jax.Array  # [*b, N], of the acting policies
-  clone: jax.Array  # outputs of the cloned policies, [*b, N, G]
-  advantage: jax.Array  # [*b]
-  target: jax.Array  # [*b], between the value's bounds
 
 
 def make(config: Config, context: LearnerContext) -> Learner:
@@ -100,6 +79,9 @@ def make(config: Config, context: LearnerContext) -> Learner:
   Raises:
     ValueError: a number is out of range.
   """
+  config = common.resolve(
+    config, context.spec.action_kind, kl_weight={"discrete": 0.05, "continuous": 1.0}
+  )
   learner = _Mappo(make_parts(config, context), context)
   return Learner(
     init=learner.init,
@@ -142,7 +124,7 @@ class _Mappo:
   ) -> tuple[LearnerState, Metrics]:
     """The policy imitates; what it has come to is the clone."""
     del key
-    loss, grads = jax.value_and_grad(_imitation, argnums=1)(
+    loss, grads = jax.value_and_grad(on_policy.imitation, argnums=1)(
       self.parts, state.params["policy"], batch
     )
     state = self._step(state, "clone", "policy", grads)
@@ -155,7 +137,7 @@ class _Mappo:
   ) -> tuple[LearnerState, Metrics]:
     """Several passes over rollouts, of the value and, if so, of the policy."""
     config = self.parts.config
-    samples, seen = prepare(self.parts, state, rollouts)
+    samples, seen = on_policy.prepare(self.parts, state, rollouts)
 
     def epoch(state: LearnerState, count: jax.Array):
       k_order = jax.random.fold_in(key, count)
@@ -172,12 +154,12 @@ class _Mappo:
   def _descend(
     self, policy: bool, state: LearnerState, sample: Sample
   ) -> tuple[LearnerState, Metrics]:
-    loss, grads = jax.value_and_grad(value_loss, argnums=1)(
+    loss, grads = jax.value_and_grad(on_policy.value_loss, argnums=1)(
       self.parts, state.params["value"], sample
     )
     state, metrics = self._step(state, "value", "value", grads), {}
     if policy:
-      grads, metrics = jax.grad(policy_loss, argnums=1, has_aux=True)(
+      grads, metrics = jax.grad(on_policy.policy_loss, argnums=1, has_aux=True)(
         self.parts, state.params["policy"], sample
       )
       state = self._step(state, "policy", "policy", grads)
@@ -218,92 +200,3 @@ def make_parts(config: Config, context: LearnerContext) -> Parts:
     dtype=config.compute_dtype,
   )
   return Parts(config, policy, value)
-
-
-def prepare(
-  parts: Parts, state: LearnerState, rollouts: Rollouts
-) -> tuple[Sample, Metrics]:
-  """What an update needs to know of its rollouts, before anything is changed.
-
-  Returns:
-    Samples [B * H], and metrics.
-  """
-  config, t = parts.config, rollouts.transition
-  params = state.params
-  outputs = parts.policy.outputs(params["policy"], t.obs)
-  value = parts.value.apply(params["value"], t.state, t.time)
-  next_value = parts.value.apply(params["value"], t.next_state, t.time + 1)
-  target = jax.vmap(td.lambda_returns)(
-    t.reward,
-    config.discount * t.discount,
-    next_value,
-    config.gae_lambda * rollouts.goes_on,
-  )
-  target = jnp.clip(target, *parts.value.bounds)
-  samples = Sample(
-    rollouts,
-    parts.head.log_prob(outputs, t.legal, t.action),
-    parts.policy.outputs(state.target["clone"], t.obs),
-    target - value,
-    target,
-  )
-  weight = rollouts.weight
-  spread = jnp.mean(weight * (target - jnp.mean(weight * target)) ** 2)
-  error = jnp.mean(weight * (target - value) ** 2)
-  metrics = {
-    "learner/value": value[:, 0].mean(),
-    "learner/value_explained": 1.0 - error / jnp.maximum(spread, 1e-12),
-  }
-  flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), samples)
-  return flat, metrics
-
-
-def value_loss(parts: Parts, params: Params, sample: Sample) -> jax.Array:
-  """Squared error of the value, in squares of its range."""
-  low, high = parts.value.bounds
-  t = sample.step.transition
-  share = parts.value.share(params, t.state, t.time)
-  wanted = (sample.target - low) / (high - low)
-  return jnp.mean(sample.step.weight * (share - wanted) ** 2)
-
-
-def policy_loss(
-  parts: Parts, params: Params, sample: Sample
-) -> tuple[jax.Array, Metrics]:
-  """The clipped surrogate, held to the clone, for all agents that have a choice."""
-  config, head, t = parts.config, parts.head, sample.step.transition
-  assert head.kl is not None and head.entropy is not None
-  outputs = parts.policy.outputs(params, t.obs)
-  log_prob = head.log_prob(outputs, t.legal, t.action)
-  advantage = ppo.standardised_advantage(sample.advantage, sample.step.weight)
-  gain = ppo.clipped_gain(
-    log_prob,
-    sample.log_prob,
-    jnp.broadcast_to(advantage[:, None], log_prob.shape),
-    config.clip,
-  )
-  weight = sample.step.weight[:, None] * _has_choice(t.legal, t.action)
-  weight /= jnp.maximum(weight.sum(), 1e-6)
-  kl = (weight * head.kl(outputs, sample.clone, t.legal)).sum()
-  entropy = (weight * head.entropy(outputs, t.legal)).sum()
-  loss = config.kl_weight * kl - config.entropy_weight * entropy - (weight * gain).sum()
-  ratio = jnp.exp(log_prob - sample.log_prob)
-  return loss, {
-    "learner/kl_to_clone": kl,
-    "learner/entropy": entropy,
-    "learner/share_clipped": (weight * (jnp.abs(ratio - 1) > config.clip)).sum(),
-  }
-
-
-def _has_choice(legal: jax.Array, action: jax.Array) -> jax.Array:
-  """1 for agents with more than one action, [*b, N]."""
-  if jnp.issubdtype(action.dtype, jnp.floating):
-    return jnp.ones(legal.shape[:-1])
-  return (legal.sum(-1) > 1).astype("float32")
-
-
-def _imitation(parts: Parts, params: Params, batch: Batch) -> jax.Array:
-  t: Any = batch.transition
-  outputs = parts.policy.outputs(params, t.obs)
-  cost = parts.head.imitation(outputs, t.legal, t.action)
-  return jnp.mean(batch.weight * cost.mean(-1))

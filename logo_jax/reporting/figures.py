@@ -19,12 +19,13 @@ _GREY = "#555555"
 Curve = tuple[ArrayLike, ArrayLike, ArrayLike | None]
 
 
-def learning_curves(
+def learning_curves(  # noqa: PLR0913  a figure's labels
   path: str | os.PathLike[str],
   curves: Mapping[str, Curve],
   reference: tuple[str, float] | None = None,
   ylabel: str = "episode return",
   title: str = "",
+  xlabel: str = "learner updates",
 ) -> None:
   """Draws curves over learner updates, with a band for the confidence interval.
 
@@ -35,6 +36,7 @@ def learning_curves(
     reference: label and value of a dashed line, for example the dataset's mean return.
     ylabel: the metric and its unit.
     title: above the axes; empty for none.
+    xlabel: what the steps are, where they are no updates.
 
   Raises:
     ValueError: there are no curves, or the parts of one differ in length.
@@ -53,6 +55,7 @@ def learning_curves(
     label, value = reference
     axes.axhline(value, color=_GREY, linestyle=(0, (4, 3)), linewidth=1.2, label=label)
   _dress(axes, ylabel, title)
+  axes.set_xlabel(xlabel)
   with files.replacing(path) as temporary:
     canvas.print_png(os.fspath(temporary))
 

@@ -88,6 +88,19 @@ def curve(
   return np.array(steps), mean, ci
 
 
+def curve_by_share(
+  run_dir: str | os.PathLike[str], updates: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """A run's learning curve over the share of its updates, so that unlike ones compare.
+
+  Args:
+    run_dir: of the run.
+    updates: all of them.
+  """
+  steps, mean, ci = curve([run_dir], "evaluation/return")
+  return steps / updates, mean, ci
+
+
 def read_dataset(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
   """What a run has kept of its dataset; see `data.carried`.
 

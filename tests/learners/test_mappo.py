@@ -11,6 +11,7 @@ import pytest
 from logo_jax.data import dataset
 from logo_jax.imagination.rows import Imagination
 from logo_jax.learners import mappo
+from logo_jax.learners.parts import on_policy
 from logo_jax.registry import component
 from logo_jax.training.compose import System, compose
 from logo_jax.training.step import make_train, stages
@@ -135,7 +136,7 @@ def test_targets_by_hand():
   weight = jnp.array([[1.0, 1.0, 1.0], [3.0, 0.0, 0.0]])
   goes_on = jnp.array([[True, True, False], [False, False, False]])
   rollouts = Rollouts(t, weight, goes_on, weight)
-  samples, _ = mappo.prepare(parts, state, rollouts)
+  samples, _ = on_policy.prepare(parts, state, rollouts)
   v = parts.value.apply(state.params["value"], t.next_state, t.time + 1)
   last = 0.5
   second = 0.25 + 0.5 * (0.5 * v[0, 1] + 0.5 * last)
