@@ -79,14 +79,12 @@ def make(config: Config, context: LearnerContext) -> Learner:
   Raises:
     ValueError: a number is out of range.
   """
-  config = common.resolve(
-    config, context.spec.action_kind, kl_weight={"discrete": 0.05, "continuous": 1.0}
-  )
-  learner = _Mappo(make_parts(config, context), context)
+  parts = make_parts(config, context)
+  learner, config = _Mappo(parts, context), parts.config
   return Learner(
     init=learner.init,
     update=functools.partial(learner.learn, policy=True),
-    actor=learner.parts.policy.actor(lambda params: params["policy"]),
+    actor=parts.policy.actor(lambda params: params["policy"]),
     config=config,
     eats="rollouts",
     preludes=(
@@ -179,6 +177,9 @@ class _Mappo:
 
 def make_parts(config: Config, context: LearnerContext) -> Parts:
   """Checks the configuration, as `make` says, and builds the networks."""
+  config = common.resolve(
+    config, context.spec.action_kind, kl_weight={"discrete": 0.05, "continuous": 1.0}
+  )
   ranges.check(
     "learner.",
     config,
