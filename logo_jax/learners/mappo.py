@@ -59,7 +59,7 @@ class Config:
   gae_lambda: float = 0.95  # of lambda-returns
   clip: float = 0.2  # of probability ratios
   # Of the divergence from the clone, in standard advantages; None: 0.05 if actions are
-  # discrete, 1 if continuous (measured).
+  # discrete, 0.3 if continuous (measured).
   kl_weight: float | None = None
   entropy_weight: float = 0.003
   share_agents: bool = True  # one network for all agents with an agent identity
@@ -178,7 +178,7 @@ class _Mappo:
 def make_parts(config: Config, context: LearnerContext) -> Parts:
   """Checks the configuration, as `make` says, and builds the networks."""
   config = common.resolve(
-    config, context.spec.action_kind, kl_weight={"discrete": 0.05, "continuous": 1.0}
+    config, context.spec.action_kind, kl_weight={"discrete": 0.05, "continuous": 0.3}
   )
   ranges.check(
     "learner.",

@@ -29,6 +29,9 @@ def stored(tmp_path_factory):
   return store.read(folder)
 
 
+IN_THE_MODEL = component(
+  "learner", "mappo", hidden_size=16, clone_updates=20, value_updates=4
+)
 RECURRENT = component("learner", "bc", hidden_size=16, recurrent=True, window=4)
 
 
@@ -101,6 +104,13 @@ def _small(preset, patience=6, **changes):
     pytest.param(
       _small("logo_macql", patience=1, num_seeds=2, data_parallel=2),
       4,
+      marks=pytest.mark.slow,
+    ),
+    # Stopped in a phase before the last one, where policies learn on rollouts.
+    (_small("logo_flat", learner=IN_THE_MODEL, num_starts=16, horizon=4), 4),
+    pytest.param(
+      _small("logo_flat", learner=IN_THE_MODEL, num_seeds=2, data_parallel=2),
+      7,
       marks=pytest.mark.slow,
     ),
     # Windows, and policies with a memory.
