@@ -74,6 +74,7 @@ def test_a_matrix_game_is_solved_at_the_defaults_where_cloning_is_not_enough():
   assert problems.plays(cloned, state) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_clone_holds_policies_back():
   game = dataset.load(toys.matrix_game())
   _, _, held = _learned(game, _game([1.0, 0.0, 0.0, 3.0]), 60, kl_weight=100.0)

@@ -630,4 +630,79 @@ _DATA = (
   ),
 )
 
+_ROLLOUTS = "imagination/test_rollouts.py"
+_MAPPO = "learners/test_mappo.py"
+
+_IN_THE_MODEL = tuple(
+  Mutant(name, file, old, new, breaks, (tests,))
+  for name, file, old, new, breaks, tests in (
+    (
+      "rollout-no-limit",
+      "imagination/rollouts.py",
+      "jnp.where(limit, 0.0, t.discount)",
+      "jnp.where(limit, t.discount, t.discount)",
+      "imagined battles go on behind the time limit",
+      _ROLLOUTS,
+    ),
+    (
+      "rollout-time-stands",
+      "imagination/rollout.py",
+      "jax.tree.map(lambda t: t + 1, now.time)",
+      "jax.tree.map(lambda t: t, now.time)",
+      "rollouts do not know their time",
+      _ROLLOUTS,
+    ),
+    (
+      "rollout-behind-halt",
+      "imagination/rollouts.py",
+      "goes_on=steps.goes_on & follows",
+      "goes_on=steps.goes_on",
+      "returns go on behind a halt",
+      _ROLLOUTS,
+    ),
+    (
+      "rollout-free-of-charge",
+      "imagination/rollouts.py",
+      "t = weighting.on_sample(t, u)",
+      "t = t",
+      "rollouts do not pay for uncertainty",
+      _ROLLOUTS,
+    ),
+    (
+      "mappo-lambda-everywhere",
+      "learners/parts/on_policy.py",
+      "config.gae_lambda * rollouts.goes_on",
+      "config.gae_lambda * jnp.ones_like(t.reward)",
+      "returns run on behind the end of a rollout",
+      _MAPPO + "::test_targets_by_hand",
+    ),
+    (
+      "mappo-value-of-now",
+      "learners/parts/on_policy.py",
+      'parts.value.apply(params["value"], t.next_state, t.time + 1)',
+      'parts.value.apply(params["value"], t.state, t.time)',
+      "returns bootstrap from where the step began",
+      _MAPPO + "::test_targets_by_hand",
+    ),
+    (
+      "ppo-unclipped",
+      "ops/ppo.py",
+      "jnp.minimum(ratio * advantage, clipped * advantage)",
+      "ratio * advantage",
+      "ratios are not clipped",
+      "ops/test_ppo.py",
+    ),
+    (
+      "mappo-gain-sign",
+      "learners/parts/on_policy.py",
+      "- (weight * gain).sum()",
+      "+ (weight * gain).sum()",
+      "policies learn what is worse",
+      _MAPPO
+      + "::test_a_matrix_game_is_solved_at_the_defaults_where_cloning_is_not_enough",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
+MUTANTS += _IN_THE_MODEL

@@ -131,6 +131,8 @@ _WATCHED = ("imagined", "real_share")
 # What is made of parts that others have, too, is left out by default.
 _SLOW = (
   "logo_uniform",
+  "logo_flat",
+  "moma_ppo",
   "logo_omar",
   "logo_omiga",
   "logo_penalty",
