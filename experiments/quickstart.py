@@ -25,7 +25,7 @@ _UPDATES = flags.DEFINE_integer(
   "updates", 4_000, "Learner updates of cloning and MACQL; a multiple of 500."
 )
 _ITERATIONS = flags.DEFINE_integer(
-  "iterations", 80, "Updates of LOGO, each on 512 rollouts; a multiple of 20."
+  "iterations", 120, "Updates of LOGO, each on 512 rollouts; a multiple of 20."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of training.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
@@ -37,7 +37,7 @@ _PRESETS = {
   "logo": "LOGO: policies learned on rollouts in a learned world model",
 }
 # Of LOGO's world model; the second half on windows of several steps.
-_FIT = {"updates": 2_000, "unroll_updates": 1_000, "interval": 500}
+_FIT = {"updates": 4_000, "unroll_updates": 2_000, "interval": 500}
 
 
 def main(argv: list[str]) -> None:
@@ -62,7 +62,7 @@ def _config(preset: str) -> config.ExperimentConfig:
   in_the_model = presets.learns_on_rollouts(values)
   interval = 20 if in_the_model else 500
   if in_the_model:
-    fewer = dataclasses.replace(values.learner.config, value_updates=20)
+    fewer = dataclasses.replace(values.learner.config, value_updates=40)
     values = dataclasses.replace(
       values,
       learner=dataclasses.replace(values.learner, config=fewer),
