@@ -35,7 +35,9 @@ _DATASETS = flags.DEFINE_list(
 )
 _PRESETS = flags.DEFINE_list(
   "presets",
-  "bc,macql,cfcql,omar,omiga,logo,logo_cfcql,logo_omar,logo_omiga".split(","),
+  "bc,macql,cfcql,omar,omiga,logo,logo_macql,logo_cfcql,logo_omar,logo_omiga".split(
+    ","
+  ),
   "Which systems.",
 )
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Runs of each system.", 1)
@@ -97,9 +99,8 @@ def _folder(dataset: str) -> pathlib.Path:
 def _config(
   values: config.ExperimentConfig, dataset: str, models: dict[str, str]
 ) -> config.ExperimentConfig:
-  total = _UPDATES.value
-  if presets.learns_on_rollouts(values):
-    total = values.total_updates
+  own = presets.learns_on_rollouts(values)
+  total = values.total_updates if own else _UPDATES.value
   interval = total // 2
   model_run = models.get(fits.key(values), "")
   return dataclasses.replace(
@@ -132,8 +133,8 @@ def _report(dataset: str, folder: pathlib.Path, finished: dict[str, dict]) -> No
   budget = f"{first['num_seeds']} seeds, {_UPDATES.value} updates (on rollouts fewer)"
   over = first.get("ci95_over", "nothing")
   note = f"{budget}, {outcomes.device_name()}; 95% intervals over {over}"
-  table = tables.markdown_table(_rows(finished))
-  files.write_text(folder / "table.md", f"{dataset}: {note}\n\n{table}\n")
+  table = f"{dataset}: {note}\n\n{tables.markdown_table(_rows(finished))}\n"
+  files.write_text(folder / "table.md", table)
   files.write_json(folder / "summary.json", finished)
   if "return_mean" in first:
     figures.learning_curves(

@@ -9,7 +9,7 @@ those who want that. Sources, all read at the revisions of early 2026:
 * The same and OMAR's repository (Pan et al., ICML 2022) for HalfCheetah with 2 agents
   of 3 joints: `macql`, `cfcql`, `omar`. None were published for the 6x1 partition.
 * OMIGA's repository (Wang et al., NeurIPS 2023) for its three robots: `omiga`.
-* Table 8 of LOGO (AAMAS 2026) for all eight scenarios: `logo`.
+* Table 8 of LOGO (AAMAS 2026) for all eight scenarios: `logo_macql`.
 
 What carries over only in kind:
 
