@@ -690,7 +690,7 @@ _IN_THE_MODEL = tuple(
       "jnp.minimum(ratio * advantage, clipped * advantage)",
       "ratio * advantage",
       "ratios are not clipped",
-      "ops/test_ppo.py",
+      "ops/test_clipped_gain.py",
     ),
     (
       "mappo-gain-sign",
