@@ -16,7 +16,7 @@ from logo_jax.config import ExperimentConfig
 from logo_jax.data import dataset, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import model_error, open_loop, single_step, trust
-from logo_jax.imagination.rows import Imagination
+from logo_jax.imagination.acted import Imagination
 from logo_jax.logging import graceful_stop, say
 from logo_jax.registry import Component
 from logo_jax.reporting import runs

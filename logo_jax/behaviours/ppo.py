@@ -15,6 +15,7 @@ import optax
 from logo_jax import types
 from logo_jax.behaviours import entity_policy, policy
 from logo_jax.behaviours import layers as nets
+from logo_jax.ops import ppo as ppo_ops
 
 _MIN_STD = 1e-2  # of standardised inputs
 _MAX_INPUT = 5.0  # standard deviations; of the critic's input
@@ -241,15 +242,6 @@ def _descend(
 ):
   optimizer = _optimizer(config)
 
-  def epoch(learner, index):
-    order = jax.random.permutation(
-      jax.random.fold_in(key, index), config.steps_per_update
-    )
-    shuffled = jax.tree.map(
-      lambda x: x[order].reshape(config.num_minibatches, -1, *x.shape[1:]), batch
-    )
-    return jax.lax.scan(minibatch, learner, shuffled)
-
   def minibatch(learner, data):
     params, opt_state = learner
     grads, metrics = jax.grad(_loss, has_aux=True)(params, data, spec, config)
@@ -257,8 +249,9 @@ def _descend(
     return (optax.apply_updates(params, updates), opt_state), metrics
 
   learner = (state.params, state.opt_state)
-  learner, metrics = jax.lax.scan(epoch, learner, jnp.arange(config.num_epochs))
-  return *learner, jax.tree.map(jnp.mean, metrics)
+  budget = config.num_epochs, config.num_minibatches
+  learner, metrics = ppo_ops.passes(minibatch, learner, batch, *budget, key)
+  return *learner, metrics
 
 
 def _loss(params: Params, batch, spec: types.EnvSpec, config: Config):
@@ -270,9 +263,8 @@ def _loss(params: Params, batch, spec: types.EnvSpec, config: Config):
   weight = free.astype(jnp.float32) / jnp.maximum(free.sum(), 1.0)
   advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
   log_prob = head.log_prob(outputs, sample.legal, sample.raw_action)
-  ratio = jnp.exp(log_prob - sample.log_prob)
-  clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
-  gain = jnp.minimum(ratio * advantage[:, None], clipped * advantage[:, None])
+  each = jnp.broadcast_to(advantage[:, None], log_prob.shape)
+  gain = ppo_ops.clipped_gain(log_prob, sample.log_prob, each, config.clip)
   value_loss = jnp.square(_value(params, sample.state) - target).mean()
   policy_loss = -(weight * gain).sum()
   entropy = (weight * head.entropy(outputs, sample.legal)).sum()

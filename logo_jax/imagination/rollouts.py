@@ -7,9 +7,8 @@ charged, is charged; what is drawn less often from a ring weighs less here.
 import jax
 import jax.numpy as jnp
 
-from logo_jax.imagination.rollout import rollout
-from logo_jax.imagination.rows import Imagination
-from logo_jax.types import Actor, Observed, Params, Prediction, Rollouts, Transition
+from logo_jax.imagination.acted import Imagination, Step, act_in_model
+from logo_jax.types import Actor, Params, Rollouts, Transition
 
 
 def imagine_rollouts(
@@ -35,37 +34,19 @@ def imagine_rollouts(
     Rollouts [B, H]. Weights are those of steps, relative to a step that is trusted
     wholly, 0 after the end; they are not normalised.
   """
-  model_params, uncertainty_params, actor_params = params
-  model, uncertainty, weighting, *_ = imagination
+  weighting = imagination.weighting
   horizon, max_steps = budget
   certain = weighting.log_weight(jnp.zeros(()))
 
-  def choose(memory, now: Observed, count: jax.Array, key: jax.Array):
-    del count
-    return actor.act(actor_params, memory, now, key)
-
-  def look(carry: tuple, t: Transition, p: Prediction, count: jax.Array):
-    del count
-    so_far, alive = carry
-    score = uncertainty.score(uncertainty_params, t, p)
-    score = uncertainty.accumulate(so_far, score)
-    u = uncertainty.calibrate(uncertainty_params, score)
-    limit = t.time + 1 >= max_steps
-    t = t._replace(discount=jnp.where(limit, 0.0, t.discount))
-    t, valid = weighting.on_store(t, u)
-    t = weighting.on_sample(t, u)
-    valid &= alive
+  def keep(step: Step) -> tuple[Transition, jax.Array, jax.Array]:
+    u = step.uncertainty
     trust = jnp.exp(weighting.log_weight(u) - certain)
-    going = valid & (t.discount > 0.5)
-    kept = Rollouts(t, jnp.where(valid, trust, 0.0), going, u)
-    return (score, going), kept
+    weight = jnp.where(step.valid, trust, 0.0)
+    return weighting.on_sample(step.transition, u), weight, u
 
-  zeros = jnp.zeros_like(starts.reward)
-  memories = actor.initial_carry(zeros.shape), (zeros, jnp.ones_like(zeros, bool))
-  _, _, steps = rollout(
-    model, model_params, starts, choose, look, horizon, key, memories
+  _, steps = act_in_model(
+    imagination, actor, params, starts, horizon, key, keep=keep, limit=max_steps
   )
-  steps = jax.tree.map(lambda x: x.swapaxes(0, 1), steps)
-  # A step follows only if it is one: a halt comes before it.
-  follows = jnp.pad(steps.weight[:, 1:] > 0, ((0, 0), (0, 1)))
-  return steps._replace(goes_on=steps.goes_on & follows)
+  t, weight, u = jax.tree.map(lambda x: x.swapaxes(0, 1), steps)
+  goes_on = jnp.pad(weight[:, 1:] > 0, ((0, 0), (0, 1)))
+  return Rollouts(t, weight, goes_on, u)

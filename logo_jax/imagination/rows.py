@@ -1,35 +1,11 @@
 """Imagined rows for a ring: phase 2 of Algorithm 1 (LOGO, AAMAS 2026)."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
-from logo_jax.imagination.rollout import rollout
+from logo_jax.imagination.acted import Imagination, Step, act_in_model
 from logo_jax.replay.ring import Collection
-from logo_jax.types import (
-  Actor,
-  Observed,
-  Params,
-  Prediction,
-  Rows,
-  Transition,
-  Uncertainty,
-  Weighting,
-  WorldModel,
-)
-
-
-class Imagination(NamedTuple):
-  """The model-based half of a system."""
-
-  model: WorldModel
-  uncertainty: Uncertainty
-  weighting: Weighting
-  # (rewards, discounts) -> bool, the steps at which something happens; for metrics.
-  eventful: Callable[[jax.Array, jax.Array], jax.Array] = lambda r, d: d <= 0.5
-  ends_known: bool = False  # episodes end by the environment's rule
+from logo_jax.types import Actor, Observed, Params, Rows, Transition
 
 
 def imagine_rows(
@@ -55,32 +31,15 @@ def imagine_rows(
     key: randomness of policy and model.
 
   Returns:
-    B * (H + 1) rows, rollout by rollout. A rollout ends where the episode more likely
-    ends than goes on; that step is valid, the steps after it are not. It also ends
-    before a step that the weighting does not let be stored.
+    B * (H + 1) rows, rollout by rollout, which end as `act_in_model` says.
   """
-  model_params, uncertainty_params, actor_params = params
-  model, uncertainty, weighting, *_ = imagination
 
-  def choose(memory, now: Observed, count: jax.Array, key: jax.Array):
-    del count
-    return actor.act(actor_params, memory, now, key)
+  def keep(step: Step) -> Collection:
+    rows = Rows(*(getattr(step.transition, name) for name in Rows._fields))
+    return Collection(rows, step.score, step.valid)
 
-  def look(carry: tuple, t: Transition, p: Prediction, count: jax.Array):
-    del count
-    so_far, alive = carry
-    score = uncertainty.score(uncertainty_params, t, p)
-    score = uncertainty.accumulate(so_far, score)
-    calibrated = uncertainty.calibrate(uncertainty_params, score)
-    t, valid = weighting.on_store(t, calibrated)
-    valid &= alive
-    rows = Rows(*(getattr(t, name) for name in Rows._fields))
-    return (score, valid & (t.discount > 0.5)), Collection(rows, score, valid)
-
-  zeros = jnp.zeros_like(starts.reward)
-  memories = actor.initial_carry(zeros.shape), (zeros, jnp.ones_like(zeros, bool))
-  last, _, steps = rollout(
-    model, model_params, starts, choose, look, horizon, key, memories
+  last, steps = act_in_model(
+    imagination, actor, params, starts, horizon, key, keep=keep
   )
   return _as_rows(last, steps)
 

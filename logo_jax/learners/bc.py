@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from logo_jax.learners.parts.common import make_trunk
+from logo_jax.learners.parts import common
 from logo_jax.networks import heads
 from logo_jax.networks.policy import make_policy
 from logo_jax.types import Batch, Learner, LearnerContext, LearnerState, Metrics, Params
@@ -39,7 +39,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
   Raises:
     ValueError: a number is out of range.
   """
-  trunk = make_trunk(config)
+  trunk = common.make_trunk(config)
   head = heads.stochastic(context.spec)
   policy = make_policy(context.spec, context.statistics.obs, head, trunk)
   optimizer = context.make_optimizer(config.learning_rate)
@@ -49,10 +49,7 @@ def make(config: Config, context: LearnerContext) -> Learner:
     return LearnerState(params, (), optimizer.init(params), jnp.int32(0))
 
   def loss(params: Params, batch: Batch) -> jax.Array:
-    t = batch.transition
-    outputs = policy.outputs(params, t.obs)
-    cost = head.imitation(outputs, t.legal, t.action)
-    return jnp.mean(batch.weight * cost.mean(-1))
+    return common.imitation_loss(policy, params, batch)
 
   def update(
     state: LearnerState, batch: Batch, key: jax.Array

@@ -31,6 +31,7 @@ from logo_jax.networks import heads
 from logo_jax.networks.agent import Trunk
 from logo_jax.networks.policy import make_policy
 from logo_jax.networks.state_value import StateValue
+from logo_jax.ops import ppo
 from logo_jax.types import (
   Batch,
   Learner,
@@ -122,8 +123,8 @@ class _Mappo:
   ) -> tuple[LearnerState, Metrics]:
     """The policy imitates; what it has come to is the clone."""
     del key
-    loss, grads = jax.value_and_grad(on_policy.imitation, argnums=1)(
-      self.parts, state.params["policy"], batch
+    loss, grads = jax.value_and_grad(common.imitation_loss, argnums=1)(
+      self.parts.policy, state.params["policy"], batch
     )
     state = self._step(state, "clone", "policy", grads)
     target = {"clone": jax.tree.map(jnp.copy, state.params["policy"])}
@@ -136,18 +137,11 @@ class _Mappo:
     """Several passes over rollouts, of the value and, if so, of the policy."""
     config = self.parts.config
     samples, seen = on_policy.prepare(self.parts, state, rollouts)
-
-    def epoch(state: LearnerState, count: jax.Array):
-      k_order = jax.random.fold_in(key, count)
-      order = jax.random.permutation(k_order, len(samples.target))
-      shuffled = jax.tree.map(
-        lambda x: x[order].reshape(config.num_minibatches, -1, *x.shape[1:]), samples
-      )
-      return jax.lax.scan(functools.partial(self._descend, policy), state, shuffled)
-
-    state, metrics = jax.lax.scan(epoch, state, jnp.arange(config.num_epochs))
-    metrics = jax.tree.map(jnp.mean, metrics) | seen
-    return state._replace(step=state.step + 1), metrics
+    state, metrics = ppo.passes(
+      functools.partial(self._descend, policy),
+      *(state, samples, config.num_epochs, config.num_minibatches, key),
+    )
+    return state._replace(step=state.step + 1), metrics | seen
 
   def _descend(
     self, policy: bool, state: LearnerState, sample: Sample

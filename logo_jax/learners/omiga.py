@@ -267,11 +267,11 @@ def _policy_loss(
   parts: Parts, params: Params, z: jax.Array, batch: Batch
 ) -> tuple[jax.Array, Metrics]:
   """Imitation with weights exp(z_i)."""
-  config, t, policy = parts.config, batch.transition, parts.policy
+  config, policy = parts.config, parts.policy
   row = real_weight(batch) if config.policy_on == "real" else batch.weight
   weight = expectile.clipped_exponential(jax.lax.stop_gradient(z), _LIMIT)
   weight = jnp.minimum(weight, config.max_weight)
-  cost = policy.head.imitation(policy.outputs(params, t.obs), t.legal, t.action)
+  cost = policy.imitation(params, batch.transition)
   metrics = {
     "learner/bc_loss": jnp.mean(row * cost.mean(-1)),
     "learner/policy_weight": jnp.mean(row * weight.mean(-1)),

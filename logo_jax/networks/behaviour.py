@@ -36,8 +36,7 @@ class CategoricalBehaviour(NamedTuple):
   def cost(self, params: Params, t: Transition, key: jax.Array) -> jax.Array:
     """Mean over agents of -log beta_i(a_i | o_i), [*b]."""
     del key
-    outputs = self.policy.outputs(params, t.obs)
-    return self.policy.head.imitation(outputs, t.legal, t.action).mean(-1)
+    return self.policy.imitation(params, t).mean(-1)
 
   def log_probs(self, params: Params, t: Transition) -> jax.Array:
     """log beta_i of every action of every agent, [*b, N, A]; about -1e9 if illegal."""

@@ -30,6 +30,10 @@ class Policy(NamedTuple):
     obs, next_obs = (standardise(x, self.moments) for x in (t.obs, t.next_obs))
     return self.network.apply_both(params, obs, next_obs)
 
+  def imitation(self, params: Params, t: Transition) -> jax.Array:
+    """Cost of other actions than the recorded ones, [*b, N]."""
+    return self.head.imitation(self.outputs(params, t.obs), t.legal, t.action)
+
   def actor(
     self, policy_of: Callable[[Params], Params] = lambda params: params
   ) -> Actor:

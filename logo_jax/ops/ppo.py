@@ -1,4 +1,7 @@
-"""The clipped surrogate of proximal policy optimization."""
+"""Proximal policy optimization: the clipped surrogate, and passes over a rollout."""
+
+from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -38,3 +41,37 @@ def standardised_advantage(
   mean = (weight * advantage).sum() / total
   variance = (weight * (advantage - mean) ** 2).sum() / total
   return jax.lax.stop_gradient((advantage - mean) / (jnp.sqrt(variance) + 1e-8))
+
+
+def passes(
+  descend: Callable[[Any, Any], tuple[Any, Any]],
+  state: Any,
+  samples: Any,
+  num_epochs: int,
+  num_minibatches: int,
+  key: jax.Array,
+) -> tuple[Any, Any]:
+  """Several passes over the same samples, each in shuffled minibatches.
+
+  Args:
+    descend: (state, minibatch) -> (state, metrics).
+    state: before.
+    samples: tree of [S, ...], S a multiple of the number of minibatches.
+    num_epochs: passes.
+    num_minibatches: steps of a pass.
+    key: of the shuffling.
+
+  Returns:
+    The state, and means of the metrics.
+  """
+  size = jax.tree.leaves(samples)[0].shape[0]
+
+  def epoch(state: Any, index: jax.Array) -> tuple[Any, Any]:
+    order = jax.random.permutation(jax.random.fold_in(key, index), size)
+    shuffled = jax.tree.map(
+      lambda x: x[order].reshape(num_minibatches, -1, *x.shape[1:]), samples
+    )
+    return jax.lax.scan(descend, state, shuffled)
+
+  state, metrics = jax.lax.scan(epoch, state, jnp.arange(num_epochs))
+  return state, jax.tree.map(jnp.mean, metrics)

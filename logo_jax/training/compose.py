@@ -10,7 +10,7 @@ import numpy as np
 
 from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
-from logo_jax.imagination.rows import Imagination
+from logo_jax.imagination.acted import Imagination
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
 from logo_jax.training import ends, memory, optimizers

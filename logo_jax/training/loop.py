@@ -26,7 +26,14 @@ from logo_jax.training.session import (
   means,
   seed_keys,
 )
-from logo_jax.training.step import Stage, Train, TrainState, make_train, stages
+from logo_jax.training.step import (
+  Stage,
+  Train,
+  TrainState,
+  make_train,
+  phase_keys,
+  stages,
+)
 from logo_jax.types import Dataset, Params
 
 _KEYS = {"model": 0, "train": 1, "clone": 2, "value": 3}  # of phases
@@ -134,19 +141,18 @@ def train(
   Raises:
     Diverged: a loss is not finite.
   """
+  system, config, mesh = session.system, session.config, session.mesh
   state = None
-  for stage in stages(session.system, session.config):
-    later = metric_lines.PHASES[metric_lines.PHASES.index(stage.name) + 1 :]
-    if any(has_checkpoint(session, name) for name in later):
-      continue  # the state is there already
-    functions = make_train(
-      session.system, session.config, parallel.batch_axis(session.mesh), stage.name
-    )
-    keys = seed_keys(session.config, _KEYS[stage.name])
-    first = init_train(functions, session.mesh, keys, model_params, session.data)
-    if state is not None:
-      first = first._replace(learner=state.learner)
-    state = _train_stage(session, stage, functions, first, evaluator)
+  for stage in stages(system, config):
+    if _is_over(session, stage.name):
+      continue
+    functions = make_train(system, config, parallel.batch_axis(mesh), stage.name)
+    keys = seed_keys(config, _KEYS[stage.name])
+    if state is None:
+      state = init_train(functions, mesh, keys, model_params, session.data)
+    else:  # the learner goes on, and all that its first phase was given stays
+      state = _begin(state, keys)
+    state = _train_stage(session, stage, functions, state, evaluator)
     if state is None:
       return None
   return state
@@ -231,8 +237,19 @@ def init_train(
   return parallel.map_init(steps.init, mesh, keys, model_params, shared=shared)
 
 
-def has_checkpoint(session: Session, phase: str) -> bool:
-  """Whether a phase has begun, and those before it are over."""
+def _begin(state: TrainState, keys: jax.Array) -> TrainState:
+  """A phase's last state as the first one of the next phase."""
+  steps = jax.device_put(jax.vmap(phase_keys)(keys)[:, 2], state.key.sharding)
+  return state._replace(key=steps, step=jnp.zeros_like(state.step))
+
+
+def _is_over(session: Session, phase: str) -> bool:
+  """Whether a later phase has begun, whose state holds all that this one has done."""
+  later = metric_lines.PHASES[metric_lines.PHASES.index(phase) + 1 :]
+  return any(_has_checkpoint(session, name) for name in later)
+
+
+def _has_checkpoint(session: Session, phase: str) -> bool:
   path = session.folder.checkpoints / phase
   if not path.exists():
     return False
@@ -245,8 +262,7 @@ def _resume(
 ) -> tuple[Any, int]:
   """The last checkpointed state, or `state` itself, and its step."""
   state, step = checkpoints.restore_sound(state)
-  later = metric_lines.PHASES[metric_lines.PHASES.index(phase) + 1 :]
-  if not any(has_checkpoint(session, name) for name in later):
+  if not _is_over(session, phase):
     session.folder.truncate_after(-1 if step is None else step, phase)
   return state, step or 0
 

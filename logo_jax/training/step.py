@@ -12,7 +12,6 @@ import optax
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import CALIBRATION_ROWS, evenly_spaced, transitions
 from logo_jax.data.stream import Feed
-from logo_jax.training import sources
 from logo_jax.training.compose import System
 from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.training.sources import (
@@ -97,6 +96,11 @@ def make_train(
   return Train(step.init, step.chunk, step.draw, step.calibration)
 
 
+def phase_keys(key: jax.Array) -> jax.Array:
+  """Three keys of a phase: of the learner, of the uncertainty, of all steps."""
+  return jax.random.split(key, 3)
+
+
 def stages(system: System, config: ExperimentConfig) -> tuple[Stage, ...]:
   """The phases that the learner goes through, in order; the last is "train"."""
   learner = system.learner
@@ -133,7 +137,7 @@ class _TrainStep:
   def init(
     self, key: jax.Array, model_params: Params, data: Dataset | Feed
   ) -> TrainState:
-    k_learner, k_calibrate, k_steps = jax.random.split(key, 3)
+    k_learner, k_calibrate, k_steps = phase_keys(key)
     learner = self._learner.init(k_learner)
     uncertainty, kept = (), ()
     if self._imagination is not None:
@@ -199,7 +203,7 @@ class _TrainStep:
     k_coin, key = jax.random.split(jax.random.fold_in(key, count))
     k_batch, k_update = jax.random.split(shard_key(key, self._axis))
     k_real, k_imagined = jax.random.split(k_batch)
-    return sources.UpdateKeys(k_coin, k_real, k_imagined, k_update)
+    return UpdateKeys(k_coin, k_real, k_imagined, k_update)
 
 
 def _norm(params: Params) -> jax.Array:

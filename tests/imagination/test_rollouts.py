@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.rollouts import imagine_rollouts
-from logo_jax.imagination.rows import Imagination
 from logo_jax.types import Actor, Prediction, Transition, Uncertainty, WorldModel
 from logo_jax.weighting import confidence, halt, penalty, uniform
 from tests import toys

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from logo_jax.data import dataset
-from logo_jax.imagination.rows import Imagination
+from logo_jax.imagination.acted import Imagination
 from logo_jax.learners import mappo
 from logo_jax.learners.parts import on_policy
 from logo_jax.registry import component

@@ -10,7 +10,7 @@ import pytest
 from logo_jax import config as config_lib
 from logo_jax.config import DataConfig, FitConfig
 from logo_jax.data import dataset, store
-from logo_jax.imagination.rows import Imagination
+from logo_jax.imagination.acted import Imagination
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import loop, parallel

@@ -7,7 +7,8 @@ import pytest
 
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
-from logo_jax.imagination.rows import Imagination, imagine_rows
+from logo_jax.imagination.acted import Imagination
+from logo_jax.imagination.rows import imagine_rows
 from logo_jax.registry import component
 from logo_jax.training import loop, parallel
 from logo_jax.training.compose import compose

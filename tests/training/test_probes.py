@@ -11,7 +11,8 @@ import pytest
 
 from logo_jax.config import EvaluationConfig, FitConfig
 from logo_jax.data.dataset import transitions
-from logo_jax.imagination.rows import Imagination, imagine_rows
+from logo_jax.imagination.acted import Imagination
+from logo_jax.imagination.rows import imagine_rows
 from logo_jax.training import parallel
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import make_fit

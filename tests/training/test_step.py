@@ -10,7 +10,8 @@ import pytest
 from logo_jax import presets
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
-from logo_jax.imagination.rows import Imagination, imagine_rows
+from logo_jax.imagination.acted import Imagination
+from logo_jax.imagination.rows import imagine_rows
 from logo_jax.registry import component
 from logo_jax.training.compose import System
 from logo_jax.training.step import make_train

@@ -4,9 +4,13 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from logo_jax import ranges
 from logo_jax.networks.agent import Trunk
-from logo_jax.types import Statistics
+from logo_jax.networks.policy import Policy
+from logo_jax.types import Batch, Params, Statistics
 
 
 def make_trunk(config: Any) -> Trunk:
@@ -27,6 +31,12 @@ def make_trunk(config: Any) -> Trunk:
   return Trunk(
     config.hidden_size, config.share_agents, config.recurrent, config.compute_dtype
   )
+
+
+def imitation_loss(policy: Policy, params: Params, batch: Batch) -> jax.Array:
+  """Mean cost, over batch and agents, of other actions than the recorded ones."""
+  cost = policy.imitation(params, batch.transition)
+  return jnp.mean(batch.weight * cost.mean(-1))
 
 
 # What the largest return comes to, as on SMAC (measured on SMAX, where it is 2).

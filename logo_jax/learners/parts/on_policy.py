@@ -9,7 +9,7 @@ from logo_jax.networks.heads import ActionHead
 from logo_jax.networks.policy import Policy
 from logo_jax.networks.state_value import StateValue
 from logo_jax.ops import ppo, td
-from logo_jax.types import Batch, LearnerState, Metrics, Params, Rollouts
+from logo_jax.types import LearnerState, Metrics, Params, Rollouts
 
 
 class Parts(NamedTuple):
@@ -114,11 +114,3 @@ def _has_choice(legal: jax.Array, action: jax.Array) -> jax.Array:
   if jnp.issubdtype(action.dtype, jnp.floating):
     return jnp.ones(legal.shape[:-1])
   return (legal.sum(-1) > 1).astype("float32")
-
-
-def imitation(parts: Parts, params: Params, batch: Batch) -> jax.Array:
-  """Mean cost of other actions than the recorded ones."""
-  t = batch.transition
-  outputs = parts.policy.outputs(params, t.obs)
-  cost = parts.head.imitation(outputs, t.legal, t.action)
-  return jnp.mean(batch.weight * cost.mean(-1))

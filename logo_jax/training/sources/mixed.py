@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import draw_starts, transitions, window_transitions
-from logo_jax.imagination.rows import Imagination, imagine_rows
+from logo_jax.imagination.acted import Imagination
+from logo_jax.imagination.rows import imagine_rows
 from logo_jax.replay import ring as ring_lib
 from logo_jax.replay import sampling, windows
 from logo_jax.replay.ring import Collection, Ring

@@ -48,9 +48,7 @@ def _metrics(r: Rollouts) -> Metrics:
   """What tells rollouts that exploit their model."""
   valid = r.weight > 0
   num = jnp.maximum(valid.sum(), 1)
-  alone = jnp.where(valid, r.weight, 0.0)
-  ended = valid & ~r.goes_on & (r.transition.discount <= 0.5)
-  ended = ended.at[:, -1].set(valid[:, -1] & (r.transition.discount[:, -1] <= 0.5))
+  ended = valid & (r.transition.discount <= 0.5)
   first = jnp.where(valid[:, 0], r.uncertainty[:, 0], 0.0).mean()
   last = jnp.where(valid[:, -1], r.uncertainty[:, -1], 0.0).sum()
   return {
@@ -60,6 +58,6 @@ def _metrics(r: Rollouts) -> Metrics:
     "imagination/uncertainty": jnp.where(valid, r.uncertainty, 0.0).sum() / num,
     "imagination/uncertainty_first": first,
     "imagination/uncertainty_last": last / jnp.maximum(valid[:, -1].sum(), 1),
-    "imagination/effective_sample_size": alone.sum() ** 2
-    / jnp.maximum(num * (alone**2).sum(), 1e-9),
+    "imagination/effective_sample_size": r.weight.sum() ** 2
+    / jnp.maximum(num * (r.weight**2).sum(), 1e-9),
   }
