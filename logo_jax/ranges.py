@@ -31,7 +31,7 @@ def check(section: str, config: Any, **ranges: str) -> None:
       empty.
     config: a dataclass instance.
     **ranges: field to range: "(0", above 0; "[0", 0 or more; "[1", "[2", that or more;
-      "(0,1)", "(0,1]" or "[0,1]", between 0 and 1 without or with the ends.
+      "(0,1)", "(0,1]", "[0,1)" or "[0,1]", between 0 and 1 without or with the ends.
 
   Raises:
     ValueError: naming the first such field, its value and what is allowed.
@@ -49,6 +49,7 @@ _WORDS = {
   "[2": "at least 2",
   "(0,1)": "between 0 and 1",
   "(0,1]": "above 0 and at most 1",
+  "[0,1)": "at least 0 and below 1",
   "[0,1]": "at least 0 and at most 1",
 }
 

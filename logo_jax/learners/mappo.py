@@ -12,6 +12,9 @@ has ("edge of reach", Sims et al., 2024). In three phases:
 * `train`: each update imagines rollouts, and takes `num_epochs` passes over them in
   `num_minibatches` steps, of the policy by the clipped surrogate and of the value.
 
+What is played is a moving average of the policies that acted: which errors of the model
+the last one uses changes from update to update.
+
 Returns use the model's expected discounts, and nothing is earned behind the time limit,
 which the value sees coming. Steps weigh as far as the system's weighting trusts them.
 """
@@ -63,6 +66,7 @@ class Config:
   # discrete, 0.3 if continuous (measured).
   kl_weight: float | None = None
   entropy_weight: float = 0.003
+  average_decay: float = 0.97  # per update, of the policy that is played; 0: the last
   share_agents: bool = True  # one network for all agents with an agent identity
   compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
@@ -75,7 +79,8 @@ def make(config: Config, context: LearnerContext) -> Learner:
     context: the environment's spec, statistics and the optimizer's factory.
 
   Returns:
-    A learner of rollouts with params {"policy", "value"} and target {"clone"}.
+    A learner of rollouts with params {"policy", "value", "played"} and target
+    {"clone"}.
 
   Raises:
     ValueError: a number is out of range.
@@ -85,7 +90,8 @@ def make(config: Config, context: LearnerContext) -> Learner:
   return Learner(
     init=learner.init,
     update=functools.partial(learner.learn, policy=True),
-    actor=parts.policy.actor(lambda params: params["policy"]),
+    actor=parts.policy.actor(lambda params: params["played"]),
+    explorer=parts.policy.actor(lambda params: params["policy"]),
     config=config,
     eats="rollouts",
     preludes=(
@@ -114,8 +120,8 @@ class _Mappo:
     policy, value = self.parts.policy.init(k_policy), self.parts.value.init(k_value)
     moved = {"clone": policy, "policy": policy, "value": value}
     opt_state = {name: self._optimizers[name].init(x) for name, x in moved.items()}
-    target = {"clone": jax.tree.map(jnp.copy, policy)}
-    params = {"policy": policy, "value": value}
+    target = {"clone": _copy(policy)}
+    params = {"policy": policy, "value": value, "played": _copy(policy)}
     return LearnerState(params, target, opt_state, jnp.int32(0))
 
   def clone(
@@ -127,8 +133,12 @@ class _Mappo:
       self.parts.policy, state.params["policy"], batch
     )
     state = self._step(state, "clone", "policy", grads)
-    target = {"clone": jax.tree.map(jnp.copy, state.params["policy"])}
-    state = state._replace(target=target, step=state.step + 1)
+    cloned = state.params["policy"]
+    state = state._replace(
+      params=state.params | {"played": _copy(cloned)},
+      target={"clone": _copy(cloned)},
+      step=state.step + 1,
+    )
     return state, {"learner/bc_loss": loss}
 
   def learn(
@@ -141,6 +151,10 @@ class _Mappo:
       functools.partial(self._descend, policy),
       *(state, samples, config.num_epochs, config.num_minibatches, key),
     )
+    if policy:
+      now, played = state.params["policy"], state.params["played"]
+      played = optax.incremental_update(now, played, 1 - config.average_decay)
+      state = state._replace(params=state.params | {"played": played})
     return state._replace(step=state.step + 1), metrics | seen
 
   def _descend(
@@ -169,6 +183,11 @@ class _Mappo:
     return state._replace(params=params, opt_state=opt_state)
 
 
+def _copy(tree: Params) -> Params:
+  """Donation does not allow the same array twice."""
+  return jax.tree.map(jnp.copy, tree)
+
+
 def make_parts(config: Config, context: LearnerContext) -> Parts:
   """Checks the configuration, as `make` says, and builds the networks."""
   config = common.resolve(
@@ -185,6 +204,7 @@ def make_parts(config: Config, context: LearnerContext) -> Parts:
     **dict.fromkeys("kl_weight entropy_weight".split(), "[0"),
     **dict.fromkeys("discount gae_lambda".split(), "[0,1]"),
     clip="(0",
+    average_decay="[0,1)",
   )
   spec, statistics = context.spec, context.statistics
   trunk = Trunk(config.hidden_size, config.share_agents, dtype=config.compute_dtype)

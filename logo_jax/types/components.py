@@ -134,12 +134,13 @@ class Learner(NamedTuple):
   init: Callable[[jax.Array], LearnerState]
   # Of a `Batch`, or of `Rollouts`, as `eats` says.
   update: Callable[[LearnerState, Any, jax.Array], tuple[LearnerState, Metrics]]
-  actor: Actor  # of the learner's parameters
+  actor: Actor  # of the learner's parameters; this is what is played
   window: int = 1  # T, consecutive steps per sample; 1: batches have axes [B]
   reads_state: bool = True  # False: `update` makes no use of states
   config: Any = None  # the learner's own, with what was None filled in
   eats: Literal["transitions", "rollouts"] = "transitions"
   preludes: tuple[Prelude, ...] = ()  # in this order
+  explorer: Actor | None = None  # acts in the model, where it is not `actor`
 
 
 class LearnerContext(NamedTuple):

@@ -117,6 +117,22 @@ def test_continuous_actions_come_near_to_the_best_gain():
   assert gains.mean() > 0.75  # the data: 0.5, the best: 0.98
 
 
+def _context(loaded):
+  return problems.context(loaded, lambda rate, clip_norm=10.0: optax.adam(rate))
+
+
+def _two_rollouts(loaded) -> Rollouts:
+  one = dataset.transitions(loaded.data.rows, jnp.zeros((2, 3), jnp.int32))
+  t = one._replace(
+    reward=jnp.array([[1.0, 2.0, 4.0], [1.0, 0.0, 0.0]]) / 8,
+    discount=jnp.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]),
+    time=jnp.array([[0, 1, 2], [0, 1, 2]]),
+  )
+  weight = jnp.array([[1.0, 1.0, 1.0], [3.0, 0.0, 0.0]])
+  goes_on = jnp.array([[True, True, False], [False, False, False]])
+  return Rollouts(t, weight, goes_on, weight)
+
+
 def test_targets_by_hand():
   """lambda 0.5, gamma 0.5, value 0 everywhere but for what is asked for behind steps.
 
@@ -126,17 +142,10 @@ def test_targets_by_hand():
   loaded = systems.load()
   config = mappo.Config(hidden_size=8, discount=0.5, gae_lambda=0.5)
   parts = mappo.make_parts(config, problems.context(loaded))
-  context = problems.context(loaded, lambda rate, clip_norm=10.0: optax.adam(rate))
+  context = _context(loaded)
   state = mappo.make(config, context).init(jax.random.key(0))
-  one = dataset.transitions(loaded.data.rows, jnp.zeros((2, 3), jnp.int32))
-  t = one._replace(
-    reward=jnp.array([[1.0, 2.0, 4.0], [1.0, 0.0, 0.0]]) / 8,
-    discount=jnp.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]),
-    time=jnp.array([[0, 1, 2], [0, 1, 2]]),
-  )
-  weight = jnp.array([[1.0, 1.0, 1.0], [3.0, 0.0, 0.0]])
-  goes_on = jnp.array([[True, True, False], [False, False, False]])
-  rollouts = Rollouts(t, weight, goes_on, weight)
+  rollouts = _two_rollouts(loaded)
+  t = rollouts.transition
   samples, _ = on_policy.prepare(parts, state, rollouts)
   v = parts.value.apply(state.params["value"], t.next_state, t.time + 1)
   last = 0.5
@@ -148,6 +157,25 @@ def test_targets_by_hand():
   now = parts.value.apply(state.params["value"], t.state, t.time)
   gain = samples.target - now.ravel()
   np.testing.assert_allclose(samples.advantage, gain, 1e-4, 1e-6)
+
+
+def test_what_is_played_is_a_moving_average_of_what_acted():
+  loaded = systems.load()
+  config = mappo.Config(
+    hidden_size=8, num_epochs=1, num_minibatches=1, average_decay=0.75
+  )
+  learner = mappo.make(config, _context(loaded))
+  old = learner.init(jax.random.key(0))
+  new, _ = learner.update(old, _two_rollouts(loaded), jax.random.key(1))
+  for before, played, last in zip(
+    *(
+      jax.tree.leaves(x)
+      for x in (old.params["policy"], new.params["played"], new.params["policy"])
+    ),
+    strict=True,
+  ):
+    np.testing.assert_allclose(played, 0.75 * before + 0.25 * last, 1e-5, 1e-7)
+    assert not np.array_equal(before, last)
 
 
 def test_the_value_stays_within_what_can_be_earned():

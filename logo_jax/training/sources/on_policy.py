@@ -33,7 +33,8 @@ def make(system: System, config: ExperimentConfig, axis_name: str | None) -> Sou
   ) -> tuple[Rollouts, Metrics]:
     del ready
     starts = transitions(rows, index)
-    actor, key = system.learner.actor, keys.imagined
+    actor = system.learner.explorer or system.learner.actor
+    key = keys.imagined
     r = imagine_rollouts(imagination, actor, acting, starts, budget, key)
     metrics = _metrics(r)
     total = r.weight.sum()
