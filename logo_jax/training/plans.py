@@ -38,6 +38,12 @@ def actor_of(config: ExperimentConfig, system: Any) -> Actor:
   return system.planner.actor if config.actor == "planner" else system.learner.actor
 
 
+def who(config: ExperimentConfig, system: Any) -> dict[str, Any]:
+  """Who has played, as results say it."""
+  centralised = actor_of(config, system).centralised
+  return {"actor": config.actor, "centralised": centralised}
+
+
 def params_of(config: ExperimentConfig, state: Any) -> Params:
   """The parameters of `actor_of`, out of a `step.TrainState`."""
   if config.actor == "planner":
