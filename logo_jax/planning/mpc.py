@@ -1,7 +1,7 @@
 """Model predictive control with the policies' own candidates (Section 5.2, LOGO).
 
 K joint actions of the present policies are tried in the world model: their likeliest
-one and K - 1 samples. After it the policies do what is likeliest for the rest of H
+one and K - 1 samples. After that the policies do what is likeliest for the rest of H
 steps. The joint action of the best score is the plan:
 
   sum_h gamma^h r_h + gamma^H Q(s_H, pi(s_H)), discounted by predicted ends as well
@@ -37,7 +37,10 @@ from logo_jax.types import (
 class Config:
   """How plans are made."""
 
-  num_candidates: int = 3  # K joint actions, of which the first is the likeliest
+  num_candidates: int = 3  # K joint actions
+  # The likeliest is the first of them, which is safe at play. As advice it sharpens
+  # policies where the model is indifferent; samples alone exert no such pressure.
+  likeliest: bool = True
   horizon: int = 5  # H steps in the model, the candidate's own among them
   terminal_value: bool = True  # count what the learner's value says of step H
 
@@ -56,7 +59,7 @@ class Plan(NamedTuple):
     return jnp.take_along_axis(self.candidates, index, 0)[0]
 
   def metrics(self) -> Metrics:
-    """How often, and by how much, something else is better than the likeliest."""
+    """How often, and by how much, something else is better than the first."""
     best = jnp.max(self.scores, 0)
     return {
       "plan/score": best.mean(),
@@ -131,7 +134,7 @@ def make_plan(  # noqa: PLR0913  a system's parts, what is seen and a key
   k_draw, k_model, k_last = jax.random.split(key, 3)
   actor, critic = learner.actor, learner.critic
   gamma = critic.discount if critic else 1.0
-  candidates = propose(actor, params[2], now, config.num_candidates, k_draw)
+  candidates = propose(actor, params[2], now, config, k_draw)
 
   def tried(first: jax.Array) -> jax.Array:
     last, steps = act_in_model(
@@ -183,25 +186,25 @@ def score(steps: Earned, value: jax.Array, gamma: float) -> jax.Array:
 
 
 def propose(
-  actor: Actor, params: Params, now: Observed, num: int, key: jax.Array
+  actor: Actor, params: Params, now: Observed, config: Config, key: jax.Array
 ) -> jax.Array:
-  """The likeliest joint action and num - 1 samples, [num, *b, N] or [num, *b, N, A].
+  """Joint actions to try, [K, *b, N] or [K, *b, N, A].
 
   Args:
     actor: without a memory.
     params: of the actor.
     now: what is seen, [*b].
-    num: K, at least 2.
+    config: how many, and whether the likeliest is the first.
     key: of the samples.
   """
   memory = actor.initial_carry(now.obs.shape[:-2])
   k_first, k_rest = jax.random.split(key)
-  _, first = actor.act(params, memory, now, k_first, greedy=True)
 
   def draw(key: jax.Array) -> jax.Array:
     return actor.act(params, memory, now, key)[1]
 
-  rest = jax.vmap(draw)(jax.random.split(k_rest, num - 1))
+  _, first = actor.act(params, memory, now, k_first, greedy=config.likeliest)
+  rest = jax.vmap(draw)(jax.random.split(k_rest, config.num_candidates - 1))
   return jnp.concatenate([first[None], rest])
 
 

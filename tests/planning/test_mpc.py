@@ -78,12 +78,16 @@ def _seen(num: int = 64) -> Observed:
 
 
 def test_candidates_are_legal_and_begin_with_the_likeliest():
-  tried = mpc.propose(_actor(), (), _seen(), 4, jax.random.key(0))
+  config = mpc.Config(num_candidates=4)
+  tried = mpc.propose(_actor(), (), _seen(), config, jax.random.key(0))
   assert tried.shape == (4, 64, 2) and tried.dtype == jnp.int32
   np.testing.assert_array_equal(tried[0], [[1, 2]] * 64)
   assert set(np.unique(tried[1:, :, 0])) == {0, 1}
   assert set(np.unique(tried[1:, :, 1])) == {1, 2}
   assert (tried[1] != tried[2]).any()
+  config = mpc.Config(num_candidates=3, likeliest=False)
+  tried = mpc.propose(_actor(), (), _seen(), config, jax.random.key(0))
+  assert len(tried) == 3 and set(np.unique(tried[0, :, 0])) == {0, 1}
 
 
 def _fork(pays: float = 0.0) -> WorldModel:
