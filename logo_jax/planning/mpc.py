@@ -43,6 +43,9 @@ class Config:
   likeliest: bool = True
   horizon: int = 5  # H steps in the model, the candidate's own among them
   terminal_value: bool = True  # count what the learner's value says of step H
+  # Of the rows of a batch that advice is given on. A row's plan takes K * H steps of the
+  # model, which are most of an update.
+  share: float = 1.0
 
 
 class Plan(NamedTuple):
@@ -79,7 +82,7 @@ def make(config: Config, imagination: Imagination, learner: Learner) -> Planner:
   Raises:
     ValueError: a number is out of range, or model or learner do not fit.
   """
-  ranges.check("planner.", config, num_candidates="[2", horizon="[1")
+  ranges.check("planner.", config, num_candidates="[2", horizon="[1", share="(0,1]")
   _check(config, imagination.model, learner)
 
   def plan(
@@ -92,7 +95,8 @@ def make(config: Config, imagination: Imagination, learner: Learner) -> Planner:
     del greedy  # a plan is the best there is either way
     return carry, plan(params, now, key)[0]
 
-  return Planner(plan, Actor(learner.actor.initial_carry, act, centralised=True))
+  actor = Actor(learner.actor.initial_carry, act, centralised=True)
+  return Planner(plan, actor, config.share)
 
 
 def _check(config: Config, model: WorldModel, learner: Learner) -> None:

@@ -30,7 +30,13 @@ def make_planner(
       f"configured takes no advice, and actor is {config.actor!r}; allowed are a "
       "learner with advice_weight, and actor 'planner'"
     )
-  return registry.make("planner", config.planner, imagination, learner)
+  planner = registry.make("planner", config.planner, imagination, learner)
+  if planner.share < 1 and config.real_share < 1:
+    raise ValueError(
+      f"planner.share: must be 1 where real_share is below 1 ({config.real_share}), "
+      f"for real rows come first in a batch; got {planner.share}"
+    )
+  return planner
 
 
 def actor_of(config: ExperimentConfig, system: Any) -> Actor:

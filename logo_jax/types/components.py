@@ -171,6 +171,7 @@ class Planner(NamedTuple):
   # and metrics
   plan: Callable[[tuple[Params, Params, Params], Observed, jax.Array], Any]
   actor: Actor  # plays what is planned, centralised; of the same parameters
+  share: float = 1.0  # of a batch's rows that advice is given on
 
 
 class LearnerContext(NamedTuple):

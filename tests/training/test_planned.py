@@ -15,10 +15,19 @@ from logo_jax.evaluation.rollout import play
 from logo_jax.imagination.acted import Imagination
 from logo_jax.planning import mpc
 from logo_jax.registry import Component, component
-from logo_jax.training import compose, plans
+from logo_jax.training import compose, mixing, plans
 from logo_jax.training.compose import System
+from logo_jax.training.sources import UpdateKeys, keep_nothing, planned
 from logo_jax.training.step import make_train
-from logo_jax.types import EnvSpec, Learner, Prediction, Rows, WorldModel
+from logo_jax.types import (
+  EnvSpec,
+  Learner,
+  Observed,
+  Planner,
+  Prediction,
+  Rows,
+  WorldModel,
+)
 from logo_jax.uncertainty import none
 from logo_jax.weighting import uniform
 from tests import toys
@@ -169,6 +178,28 @@ def test_policies_move_to_what_the_model_knows_to_be_better(fork):
   assert _equal(_trained(plain, _fork(), fork)[1], state)
 
 
+@pytest.mark.parametrize(("share", "rows"), [(1.0, 4), (0.4, 2), (0.01, 1)])
+def test_advice_is_on_the_first_rows_of_windows(share, rows):
+  """Windows of 3 steps; the plan is what an agent sees, times the state."""
+  obs = jnp.arange(24.0).reshape(4, 3, 2, 1)
+  state = jnp.arange(12.0).reshape(4, 3, 1)
+  seen = Observed(obs, state, jnp.ones((4, 3, 2, 1), bool))
+  batch = mixing.batch_of(seen.standing(obs), 1.0, True, 1.0)
+  base = keep_nothing(lambda *args: (), lambda *args: (batch, {"base": 1}))
+
+  def plan(params, now, key):
+    assert now.obs.shape == (3 * rows, 2, 1)
+    return now.obs * now.state[:, None], {"plan/made": 2}
+
+  source = planned.make(base, Planner(plan, None, share))  # type: ignore
+  keys = UpdateKeys(*jax.random.split(jax.random.key(0), 4))
+  got, metrics = source.draw((), None, None, (), keys)  # type: ignore
+  expected = obs * state[..., None]
+  np.testing.assert_array_equal(got.advice, expected[:rows])
+  assert metrics == {"base": 1, "plan/made": 2}
+  assert got.transition is batch.transition
+
+
 @pytest.mark.slow
 def test_gains_move_to_what_the_model_knows_to_be_better(lq):
   """The data's gain is 0.5, the best is 0.98; MACQL alone imitates too much."""
@@ -218,6 +249,10 @@ def test_who_plans_at_play_wins_with_untrained_policies():
     (
       {"learner": component("learner", "macql", recurrent=True, window=2)},
       "learner.recurrent: must be False with planner.name='mpc'",
+    ),
+    (
+      {"planner": component("planner", "mpc", share=0.5), "real_share": 0.5},
+      "planner.share: must be 1 where real_share is below 1 .0.5.",
     ),
     (
       {"learner": component("learner", "macql", advice_weight=-1.0)},

@@ -220,8 +220,9 @@ def _policy_loss(
   loss = -ascent + config.bc_weight * bc
   if config.advice_weight and not isinstance(batch.advice, tuple):
     # Section 5.2 adds the term to what it maximises; meant is that it is minimised.
-    other = head.imitation(outputs, t.legal, batch.advice).mean(-1)
-    advice = jnp.mean(real_weight(batch) * other)
+    first = slice(len(batch.advice))
+    other = head.imitation(outputs[first], t.legal[first], batch.advice).mean(-1)
+    advice = jnp.mean(real_weight(batch)[first] * other)
     loss += config.advice_weight * advice
     metrics["learner/advice_loss"] = advice
   return loss, metrics

@@ -1,7 +1,8 @@
 """Batches of another source, with planned joint actions as advice (Section 5.2, LOGO).
 
-The plan is made anew for every batch, with the learner as it then is, and no gradient
-goes through it. Learners so need to know nothing of models.
+The plan is made anew for every batch, with the learner as it then is. Learners so need
+to know nothing of models. Rows are drawn anew as well, so that advice on the first of
+them alone differs from advice on all in its noise, and in its cost.
 """
 
 import jax
@@ -15,7 +16,7 @@ def make(base: Source, planner: Planner) -> Source:
 
   Args:
     base: whose batches are of transitions.
-    planner: gives the advice, on every row.
+    planner: gives the advice, on its share of the rows.
   """
 
   def draw(
@@ -25,10 +26,11 @@ def make(base: Source, planner: Planner) -> Source:
     keys = keys._replace(imagined=k_imagined)
     batch, metrics = base.draw(ready, acting, rows, index, keys)
     t = batch.transition
-    shape = t.reward.shape  # [B], or [W, T] of windows
+    # [B], or [W, T] of windows
+    shape = max(1, round(planner.share * len(t.reward))), *t.reward.shape[1:]
 
     def flat(x: jax.Array) -> jax.Array:
-      return x.reshape(-1, *x.shape[len(shape) :])
+      return x[: shape[0]].reshape(-1, *x.shape[len(shape) :])
 
     now = jax.tree.map(flat, Observed(t.obs, t.state, t.legal, t.time))
     action, planned = planner.plan(acting, now, k_plan)
