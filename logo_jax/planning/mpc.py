@@ -43,8 +43,8 @@ class Config:
   likeliest: bool = True
   horizon: int = 5  # H steps in the model, the candidate's own among them
   terminal_value: bool = True  # count what the learner's value says of step H
-  # Of the rows of a batch that advice is given on. A row's plan takes K * H steps of the
-  # model, which are most of an update.
+  # Of a batch's rows, those that advice is given on. A row's plan takes K * H steps of
+  # the model, which are most of an update.
   share: float = 1.0
 
 
