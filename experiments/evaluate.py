@@ -14,6 +14,9 @@ _BEST = flags.DEFINE_bool(
   "best", False, "The best checkpoint of the learning curve, not the last one."
 )
 _GREEDY = flags.DEFINE_bool("greedy", True, "The likeliest actions, or sampled ones.")
+_ACTOR = flags.DEFINE_enum(
+  "actor", None, ["policy", "planner"], "Who plays; as in the run if not given."
+)
 _DATA_DIR = flags.DEFINE_string(
   "data_dir",
   None,
@@ -25,7 +28,12 @@ _DATA_DIR = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
   del argv
   result = playback.evaluate(
-    _RUN_DIR.value, _EPISODES.value, _BEST.value, _DATA_DIR.value, _GREEDY.value
+    _RUN_DIR.value,
+    _EPISODES.value,
+    _BEST.value,
+    _DATA_DIR.value,
+    _GREEDY.value,
+    _ACTOR.value,
   )
   print(f"update {result.pop('step')}, {result['episodes']} episodes")
   print(tables.text_table([results.row(_RUN_DIR.value, result)]))

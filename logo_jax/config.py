@@ -81,6 +81,10 @@ class ExperimentConfig:
   model: Component | None = None  # with a model come uncertainty and weighting
   uncertainty: Component | None = None
   weighting: Component | None = None
+  planner: Component | None = None  # gives a learner advice, or plays; needs a model
+  # Who plays in evaluations: the learner's policies, each on what its agent sees, or
+  # the planner, which sees the state and decides for all.
+  actor: Literal["policy", "planner"] = "policy"
   # Folder of a run whose world model is taken over instead of fitting one; that run
   # must have the same model, fit, data and seeds: the result is the same bit for bit.
   model_run: str = ""

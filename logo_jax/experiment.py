@@ -19,7 +19,7 @@ from logo_jax.logging import graceful_stop, say
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, memory, parallel
+from logo_jax.training import compose, loop, memory, parallel, plans
 from logo_jax.training.session import Evaluator, Seconds, Session
 
 
@@ -197,7 +197,8 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   if env is None:
     say(f"policies are not evaluated: {why}")
   else:
-    evaluator = Evaluator(env, session.system.learner.actor, session.mesh, config)
+    actor = plans.actor_of(config, session.system)
+    evaluator = Evaluator(env, actor, session.mesh, config)
   model_params = ()
   if imagination is not None:
     model_params = loop.fit_model(session)
@@ -209,7 +210,8 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   results = outcomes.describe(session, loaded)
   if evaluator is not None:
     start = time.monotonic()
-    played = evaluator.final(state.learner.params, config.evaluation.final_episodes)
+    params = plans.params_of(config, state)
+    played = evaluator.final(params, config.evaluation.final_episodes)
     session.seconds.add("evaluate", time.monotonic() - start)
     results |= outcomes.summarise(played, base.has_wins(loaded.spec.name))
   if imagination is not None:

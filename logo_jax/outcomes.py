@@ -11,6 +11,7 @@ from logo_jax.envs import base
 from logo_jax.evaluation.rollout import EpisodeResult
 from logo_jax.reporting import runs, statistics
 from logo_jax.run_folder import RunFolder
+from logo_jax.training import plans
 from logo_jax.training.session import Session
 
 
@@ -82,7 +83,7 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
     "seconds": spent,
     "device": f"{device_name()} x{session.mesh.size}",
     "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
-  } | won
+  } | (won | plans.who(config, session.system))
 
 
 def draw(folder: RunFolder, results: dict[str, Any]) -> None:

@@ -3,8 +3,10 @@
 import dataclasses
 import os
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
@@ -12,14 +14,14 @@ from logo_jax import experiment, outcomes
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source
-from logo_jax.data.dataset import LoadedDataset
+from logo_jax.data.dataset import CALIBRATION_ROWS, LoadedDataset
 from logo_jax.envs import base
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, parallel
+from logo_jax.training import compose, loop, parallel, plans
 from logo_jax.training.session import Evaluator
 from logo_jax.training.step import TrainState
-from logo_jax.types import Params
+from logo_jax.types import EnvSpec, Observed, Params, Transition
 
 
 def evaluate(
@@ -28,6 +30,7 @@ def evaluate(
   best: bool = False,
   data_dir: str | os.PathLike[str] | None = None,
   greedy: bool = True,
+  actor: Literal["policy", "planner"] | None = None,
 ) -> dict[str, Any]:
   """Plays the last, or the best, checkpoint of a run on final episodes.
 
@@ -41,16 +44,19 @@ def evaluate(
     data_dir: where datasets lie that have names, for runs that need theirs; None is
       where the run found it.
     greedy: the likeliest actions, or else sampled ones.
+    actor: the policies, or the run's planner; None is what the run itself plays.
 
   Returns:
-    `step` and the figures of `outcomes.summarise`.
+    `step`, the figures of `outcomes.summarise`, and who has played.
 
   Raises:
     ValueError: no such run, no checkpoint, or the data are not those of the run.
   """
   stored, data_hash = _stored_config(run_dir)
   # One device will do, however many trained it.
-  config = dataclasses.replace(stored, data_parallel=1)
+  config = dataclasses.replace(
+    stored, data_parallel=1, actor=stored.actor if actor is None else actor
+  )
   if data_dir is not None:
     config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
   known = experiment.carried_by(run_dir)
@@ -63,24 +69,25 @@ def evaluate(
       )
   system = compose.compose(config, known.spec, known.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  step, params = _policies(config, system, mesh, run_dir, best)
+  step, params = _played(config, system, mesh, run_dir, known.spec, best)
   env, why = source.environment(known.card, known.spec)
   if env is None:
     raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
-  evaluator = Evaluator(env, system.learner.actor, mesh, config, greedy)
+  evaluator = Evaluator(env, plans.actor_of(config, system), mesh, config, greedy)
   result = evaluator.final(params, episodes)
-  has_wins = base.has_wins(known.spec.name)
-  return {"step": step} | outcomes.summarise(result, has_wins)
+  figures = outcomes.summarise(result, base.has_wins(known.spec.name))
+  return {"step": step} | figures | plans.who(config, system)
 
 
-def _policies(
+def _played(  # noqa: PLR0913  a run and what it consists of
   config: ExperimentConfig,
   system: compose.System,
   mesh: Mesh,
   run_dir: str | os.PathLike[str],
+  spec: EnvSpec,
   best: bool,
 ) -> tuple[int, Params]:
-  """The update of a checkpoint, and the learner's parameters alone."""
+  """The update of a checkpoint, and of its parameters those of who plays alone."""
   shapes = loop.policy_params(config, system, mesh)
   path = RunFolder(run_dir).checkpoints / "train"
   with Checkpointer(path, read_only=True) as checkpoints:
@@ -89,7 +96,43 @@ def _policies(
     last = _best(checkpoints, path) if best else None
     part = ("learner", "params")
     params, step = checkpoints.restore_sound(shapes, last, part)
+    if config.actor == "planner":
+      others = _model_shapes(config, system, mesh, spec)
+      found = [
+        checkpoints.restore(x, step, (name,)) if jax.tree.leaves(x) else x
+        for name, x in zip(("model", "uncertainty"), others, strict=True)
+      ]
+      params = (*found, params)
   return int(step or 0), params
+
+
+def _model_shapes(
+  config: ExperimentConfig, system: compose.System, mesh: Mesh, spec: EnvSpec
+) -> tuple[Params, Params]:
+  """Of the model's and the uncertainty's parameters, as `loop.policy_params` has it."""
+  assert system.imagination is not None
+  model, scorer, *_ = system.imagination
+  dtype = jnp.int32 if spec.action_kind == "discrete" else jnp.float32
+  size = () if spec.action_kind == "discrete" else (spec.action_dim,)
+
+  def rows(num: int) -> Transition:
+    of_agents = (num, spec.num_agents)
+    now = Observed(
+      jnp.zeros((*of_agents, spec.obs_dim)),
+      jnp.zeros((num, spec.state_dim)),
+      jnp.ones((*of_agents, spec.action_dim), bool),
+    )
+    return now.standing(jnp.zeros((*of_agents, *size), dtype))
+
+  def init(key: jax.Array) -> tuple[Params, Params]:
+    k_model, k_scorer = jax.random.split(key)
+    params = model.init(k_model)
+    bank = rows(scorer.bank_size) if scorer.bank_size else ()
+    held_out = rows(CALIBRATION_ROWS)
+    return params, scorer.init(model, params, held_out, bank, k_scorer)
+
+  keys = jax.random.split(jax.random.key(0), config.num_seeds)
+  return parallel.by_seed(jax.eval_shape(jax.vmap(init), keys), mesh)
 
 
 def _best(checkpoints: Checkpointer, path: pathlib.Path) -> int:

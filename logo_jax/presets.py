@@ -27,6 +27,19 @@ def _model_based(
   )
 
 
+def _planning(preset: str, advice_weight: float, actor: Any) -> ExperimentConfig:
+  """MACQL on recorded rows alone, with plans in LOGO's model."""
+  learner = component("learner", "macql", advice_weight=advice_weight)
+  config = _model_based(preset, uncertainty="none", weighting="uniform")
+  return dataclasses.replace(
+    config,
+    learner=learner,
+    planner=component("planner", "mpc"),
+    actor=actor,
+    real_share=1.0,
+  )
+
+
 # Steps are dearer for networks of entities, and more of them pay.
 _ENTITY_FIT = FitConfig(
   updates=20_000,
@@ -145,6 +158,10 @@ _PRESETS = {
   "logo_omiga": lambda: _model_based("logo_omiga", learner="omiga"),
   "logo_cfcql": lambda: _model_based("logo_cfcql", learner="cfcql"),
   "logo_omar": lambda: _model_based("logo_omar", learner="omar"),
+  # MACQL whose policies imitate what is planned in LOGO's model (Table 4), and MACQL
+  # beside such plans at play.
+  "logo_mpc": lambda: _planning("logo_mpc", 1.0, "policy"),
+  "macql_mpc": lambda: _planning("macql_mpc", 0.0, "planner"),
   # Other world models in LOGO's place: a direct one, without an uncertainty, and an
   # ensemble, whose unit of uncertainty is made to mean what LOGO's does.
   # All three have networks of one kind and width.

@@ -34,6 +34,9 @@ _MODULES = {
     "omiga": "logo_jax.learners.omiga",
     "mappo": "logo_jax.learners.mappo",
   },
+  "planner": {
+    "mpc": "logo_jax.planning.mpc",
+  },
 }
 
 KINDS = tuple(_MODULES)

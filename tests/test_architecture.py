@@ -30,6 +30,7 @@ ALLOWED = {
   "networks": _MATHS | {"codecs"},
   "replay": {"types"},
   "imagination": {"types", "replay"},
+  "planning": {"types", "imagination", "ranges"},
   "registry": {"types"},
   "config": {"registry", "schema"},
   "presets": {"config", "reading", "registry"},
@@ -64,7 +65,7 @@ ALLOWED = {
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
 }
-COMPONENTS = ("world_models", "uncertainty", "weighting", "learners")
+COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
 
 def _part(path: pathlib.Path) -> str:

@@ -28,6 +28,7 @@ class _Needed:
   win_rate_ci95: tuple[float, ...] | None = None
   episodes: int | None = None
   model: dict[str, Any] | None = None
+  centralised: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +70,12 @@ def check(results: Mapping[str, Any], where: str) -> None:
 
 
 def row(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
-  """One system: mean return and win rate with their 95% intervals, where known."""
+  """One system: mean return and win rate with their 95% intervals, where known.
+
+  What played with more than each agent's own observation is named so.
+  """
   return {
-    "system": name,
+    "system": f"{name}, centralised play" if results.get("centralised") else name,
     "return": _return(results, ""),
     **_win_rate(results, ""),
     "episodes": results.get("episodes"),

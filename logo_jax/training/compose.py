@@ -13,13 +13,8 @@ from logo_jax.config import ExperimentConfig
 from logo_jax.imagination.acted import Imagination
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
-from logo_jax.training import ends, memory, optimizers
-from logo_jax.types import (
-  EnvSpec,
-  Learner,
-  LearnerContext,
-  Statistics,
-)
+from logo_jax.training import ends, memory, optimizers, plans
+from logo_jax.types import EnvSpec, Learner, LearnerContext, Planner, Statistics
 
 
 class System(NamedTuple):
@@ -28,6 +23,7 @@ class System(NamedTuple):
   learner: Learner
   imagination: Imagination | None
   max_steps: int = 2**30  # the environment's time limit
+  planner: Planner | None = None
 
 
 def compose(
@@ -61,7 +57,8 @@ def compose(
   _check_source(config, learner)
   if imagination is not None:
     _check_states(config, imagination, learner)
-  return System(learner, imagination, spec.max_steps)
+  planner = plans.make_planner(config, imagination, learner)
+  return System(learner, imagination, spec.max_steps, planner)
 
 
 def _imagination(

@@ -14,7 +14,7 @@ from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import stream
 from logo_jax.logging import progress
-from logo_jax.training import feeds, parallel
+from logo_jax.training import feeds, parallel, plans
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
@@ -282,7 +282,7 @@ def _evaluate(
 ) -> dict[str, np.ndarray]:
   """A learning curve's point of each seed, [S]."""
   start = time.monotonic()
-  result = evaluator.curve(state.learner.params)
+  result = evaluator.curve(plans.params_of(session.config, state))
   session.seconds.add("evaluate", time.monotonic() - start)
   won = {"evaluation/win_rate": np.asarray(result.won).mean(1)}
   return {

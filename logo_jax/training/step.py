@@ -12,7 +12,7 @@ import optax
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import CALIBRATION_ROWS, evenly_spaced, transitions
 from logo_jax.data.stream import Feed
-from logo_jax.training.compose import System
+from logo_jax.training.compose import System, batch_shares
 from logo_jax.training.shards import mean_over_shards, shard_key
 from logo_jax.training.sources import (
   Acting,
@@ -20,6 +20,7 @@ from logo_jax.training.sources import (
   UpdateKeys,
   mixed,
   on_policy,
+  planned,
   recorded,
 )
 from logo_jax.types import Dataset, LearnerState, Metrics, Params
@@ -118,10 +119,15 @@ def _source(
 ) -> Source:
   if stage.eats == "rollouts":
     return on_policy.make(system, config, axis)
-  if stage.name == "train" and system.imagination is not None:
-    return mixed.make(system, config, axis)
   size = config.batch_size // config.data_parallel
-  return recorded.make(size, system.learner.window)
+  source = recorded.make(size, system.learner.window)
+  if stage.name != "train":
+    return source
+  if system.imagination is not None and batch_shares(config)[1] > 0:
+    source = mixed.make(system, config, axis)
+  if system.planner is not None and system.learner.advice_weight:
+    source = planned.make(source, system.planner)
+  return source
 
 
 class _TrainStep:
@@ -129,7 +135,7 @@ class _TrainStep:
     self, system: System, config: ExperimentConfig, axis_name: str | None, phase: str
   ):
     stage = {s.name: s for s in stages(system, config)}[phase]
-    self._learner, self._imagination, _ = system
+    self._learner, self._imagination = system.learner, system.imagination
     self._update, self._interval = stage.update, stage.interval
     self._axis = axis_name
     self._source = _source(stage, system, config, axis_name)

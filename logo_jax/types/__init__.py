@@ -10,6 +10,9 @@ from logo_jax.types.components import (
   Actor as Actor,
 )
 from logo_jax.types.components import (
+  Critic as Critic,
+)
+from logo_jax.types.components import (
   Learner as Learner,
 )
 from logo_jax.types.components import (
@@ -26,6 +29,9 @@ from logo_jax.types.components import (
 )
 from logo_jax.types.components import (
   Params as Params,
+)
+from logo_jax.types.components import (
+  Planner as Planner,
 )
 from logo_jax.types.components import (
   Prediction as Prediction,

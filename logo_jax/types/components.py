@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from logo_jax.types.data import Statistics, Transition
@@ -20,6 +21,14 @@ class Observed(NamedTuple):
   state: Float[Array, "*b S"]  # read by centralised actors and by values alone
   legal: Bool[Array, "*b N A"]
   time: Any = ()  # Int[Array, "*b"] or (); see `Rows.time`
+
+  def standing(self, action: jax.Array) -> Transition:
+    """A step that leads nowhere, for what reads of a step only where it starts."""
+    here = self.obs, self.state, self.legal
+    reward = jnp.zeros(self.state.shape[:-1])
+    return Transition(
+      *(*here, action, reward, jnp.ones_like(reward), *here), time=self.time
+    )
 
 
 class Actor(NamedTuple):
@@ -128,6 +137,15 @@ class Prelude(NamedTuple):
   eats: Literal["transitions", "rollouts"] = "transitions"
 
 
+class Critic(NamedTuple):
+  """What a learner's values say, for others to read."""
+
+  # (a learner's parameters, Observed, joint action) -> the return from there on that
+  # the policies earn after this action, [*b], in the environment's units
+  value: Callable[[Params, Observed, jax.Array], jax.Array]
+  discount: float  # gamma of that return, per step
+
+
 class Learner(NamedTuple):
   """Learns decentralised policies."""
 
@@ -141,6 +159,20 @@ class Learner(NamedTuple):
   eats: Literal["transitions", "rollouts"] = "transitions"
   preludes: tuple[Prelude, ...] = ()  # in this order
   explorer: Actor | None = None  # acts in the model, where it is not `actor`
+  critic: Critic | None = None  # None: there are no values, or they need more
+  # What imitating `Batch.advice` counts for; 0: nothing, and none is asked for; None:
+  # `update` makes no use of it.
+  advice_weight: float | None = None
+
+
+class Planner(NamedTuple):
+  """Chooses joint actions by trying them in the model."""
+
+  # (parameters of model, uncertainty and learner; Observed [B]; key) -> joint actions,
+  # and metrics
+  plan: Callable[[tuple[Params, Params, Params], Observed, jax.Array], Any]
+  actor: Actor  # plays what is planned, centralised; of the same parameters
+  share: float = 1.0  # of a batch's rows that advice is given on
 
 
 class LearnerContext(NamedTuple):

@@ -95,6 +95,9 @@ class Batch(NamedTuple):
   weight: Float[Array, "*b"]
   real: Bool[Array, "*b"]  # from the dataset (True) or imagined (False)
   real_share: Float[Array, ""]  # expected share of real rows, over all batches
+  # Joint actions to imitate in the first so many rows, as the recorded ones are shaped;
+  # (): nobody gives advice.
+  advice: Any = ()
 
 
 class Rollouts(NamedTuple):

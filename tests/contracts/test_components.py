@@ -9,6 +9,7 @@ import pytest
 
 from logo_jax import registry
 from logo_jax.data.dataset import load, transitions
+from logo_jax.imagination.acted import Imagination
 from logo_jax.types import Batch, Observed
 from tests import skirmish, toys
 from tests.learners import problems
@@ -177,3 +178,40 @@ def test_learners(loaded, continuous, name, kind, recurrent):
       assert np.take_along_axis(np.asarray(t.legal), action[..., None], -1).all()
     else:
       assert (np.abs(action) <= 1).all()
+
+
+@pytest.mark.parametrize(
+  "kind",
+  # What planners do with discrete actions is in their own tests.
+  [pytest.param("discrete", marks=pytest.mark.slow), "continuous"],
+)
+@pytest.mark.parametrize("name", registry.names("planner"))
+def test_planners(loaded, continuous, name, kind):
+  data = loaded if kind == "discrete" else continuous
+  none = _make("uncertainty", "none", data.statistics)
+  model = _make("model", "direct", data.spec, data.statistics)
+  imagination = Imagination(model, none, _make("weighting", "uniform", data.statistics))
+  learner = _make("learner", "macql", problems.context(data))
+  planner = _make("planner", name, imagination, learner)
+  t = problems.draw_batch(data, ROWS, jax.random.key(9)).transition
+  now = Observed(t.obs, t.state, t.legal)
+
+  before = planner.actor.initial_carry((ROWS,))
+
+  @jax.jit
+  def plan():
+    params = model.init(jax.random.key(0)), (), learner.init(jax.random.key(1)).params
+    planned = planner.plan(params, now, jax.random.key(2))
+    played = planner.actor.act(params, before, now, jax.random.key(2), greedy=True)
+    return planned, played
+
+  (action, metrics), (carry, played) = plan()
+  _same_shapes(action, t.action)
+  assert all(k.startswith("plan/") and np.isfinite(v) for k, v in metrics.items())
+  _same_shapes(carry, before)
+  np.testing.assert_array_equal(played, action)
+  assert planner.actor.centralised
+  if kind == "discrete":
+    assert np.take_along_axis(np.asarray(t.legal), action[..., None], -1).all()
+  else:
+    assert (np.abs(action) <= 1).all()

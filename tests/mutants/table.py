@@ -704,5 +704,45 @@ _IN_THE_MODEL = tuple(
   )
 )
 
+_MPC = "planning/test_mpc.py"
+
+_PLANS = tuple(
+  Mutant(name, file, old, new, breaks, (tests,))
+  for name, file, old, new, breaks, tests in (
+    (
+      "plan-worst",
+      "planning/mpc.py",
+      "index = jnp.argmax(self.scores, 0)",
+      "index = jnp.argmin(self.scores, 0)",
+      "the worst joint action is planned",
+      _MPC,
+    ),
+    (
+      "plan-without-ends",
+      "planning/mpc.py",
+      "gamma * steps.discount * goes_on",
+      "gamma * goes_on",
+      "plans count what is earned after likely ends",
+      _MPC,
+    ),
+    (
+      "plan-not-tried",
+      "planning/mpc.py",
+      "jnp.where(begins, first, action)",
+      "jnp.where(begins, action, action)",
+      "candidates are scored by what policies do anyway",
+      _MPC,
+    ),
+    (
+      "advice-away",
+      "learners/parts/conservative.py",
+      "loss += config.advice_weight * advice",
+      "loss -= config.advice_weight * advice",
+      "policies are driven away from the plan, as the paper prints it",
+      "training/test_planned.py::test_policies_move_to_what_the_model_knows_to_be_better",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
-MUTANTS += _IN_THE_MODEL
+MUTANTS += _IN_THE_MODEL + _PLANS

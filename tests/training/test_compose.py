@@ -235,7 +235,7 @@ def test_batches_larger_than_the_dataset():
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"foo": 1}, "foo: unknown key; allowed are batch_size"),
+    ({"foo": 1}, "foo: unknown key; allowed are actor, batch_size"),
     ({"learner": {"name": "macql", "foo": 1}}, "learner.foo: unknown key of 'macql'"),
     ({"learner": {"name": "dqn"}}, "learner.name: must be one of bc, .*; got 'dqn'"),
     ({"fit": {"updates": 1.5}}, "fit.updates: must be of type int; got 1.5"),

@@ -138,6 +138,8 @@ _SLOW = (
   "logo_omiga",
   "logo_penalty",
   "logo_literal",
+  "logo_mpc",  # has tests of its own
+  "macql_mpc",
   "logo_cfcql",
   "direct",
   "ensemble",

@@ -20,10 +20,12 @@ from logo_jax.networks.value import JointValue, MixedValue, make_value
 from logo_jax.ops import actions
 from logo_jax.types import (
   Batch,
+  Critic,
   Learner,
   LearnerContext,
   LearnerState,
   Metrics,
+  Observed,
   Params,
   Transition,
 )
@@ -125,8 +127,13 @@ def make(parts: Parts, context: LearnerContext, penalty: Penalty) -> Learner:
     )
     return LearnerState(params, target, opt_state, state.step + 1), metrics | own
 
-  actor = parts.policy.actor(functools.partial(_policy_params, parts))
-  return Learner(init, update, actor, config.window, config=config)
+  return Learner(
+    *(init, update, parts.policy.actor(functools.partial(_policy_params, parts))),
+    window=config.window,
+    config=config,
+    critic=None if config.recurrent else _critic(parts),
+    advice_weight=config.advice_weight if "policy" in trained else None,
+  )
 
 
 def losses(
@@ -210,7 +217,15 @@ def _policy_loss(
     "learner/policy_q": jnp.mean(batch.weight * q) / config.reward_scale,
     "learner/bc_loss": bc,
   }
-  return -ascent + config.bc_weight * bc, metrics
+  loss = -ascent + config.bc_weight * bc
+  if config.advice_weight and not isinstance(batch.advice, tuple):
+    # Section 5.2 adds the term to what it maximises; meant is that it is minimised.
+    first = slice(len(batch.advice))
+    other = head.imitation(outputs[first], t.legal[first], batch.advice).mean(-1)
+    advice = jnp.mean(real_weight(batch)[first] * other)
+    loss += config.advice_weight * advice
+    metrics["learner/advice_loss"] = advice
+  return loss, metrics
 
 
 def _target(
@@ -239,6 +254,18 @@ def _target(
   target_q = backup.returns(batch, next_q, config, parts.value_range)
   unclipped = backup.returns(batch, next_q, config)
   return target_q, backup.outside(unclipped, parts.value_range)
+
+
+def _critic(parts: Parts) -> Critic:
+  """The least of the heads."""
+  scale = parts.config.reward_scale
+
+  def value(params: dict[str, Params], now: Observed, action: jax.Array) -> jax.Array:
+    encoded = actions.encode(action, now.legal.shape[-1])
+    context, _ = parts.value.contexts(params["value"], now.standing(action))
+    return parts.value.joint(params["value"], context, encoded).min(0) / scale
+
+  return Critic(value, parts.config.discount)
 
 
 def _policy_outputs(parts: Parts, params, contexts, t: Transition):

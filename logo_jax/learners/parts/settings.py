@@ -30,6 +30,9 @@ class Config:
   # lambda of Eq. 12; None: 0.1 if actions are discrete, 1 (Table 8) if continuous.
   bc_weight: float | None = None
   bc_on: Literal["real", "batch"] = "real"
+  # What imitating planned actions counts for in Eq. 12 where a planner gives them, as
+  # a cost like the line above's; 1 in Section 5.2. At 0 no plans are made.
+  advice_weight: float = 1.0
   # What the others do while an agent's policy ascends the value: Eq. 12 says what their
   # policies do; the published continuous code of CFCQL takes the recorded actions.
   ascend_with: Literal["policy", "data"] = "policy"
@@ -82,6 +85,7 @@ def check(config: Any, action_kind: str) -> Any:
     discount="[0,1]",
     exploration="[0,1]",
     bc_weight="[0",
+    advice_weight="[0",
     action_noise="(0",
     target_noise="[0",
     td_lambda="[0,1]",

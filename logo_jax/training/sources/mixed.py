@@ -120,8 +120,6 @@ class _Mixed:
   ) -> tuple[Batch, Metrics]:
     """Real and imagined rows as `config.mix` says."""
     real, _ = self.real.draw((), acting, rows, index, keys)
-    if self._num_imagined == 0:
-      return real, {}
     imagined = self._imagined(source, acting.uncertainty, keys.imagined)
     if self._config.mix == "bernoulli":
       coin = jax.random.uniform(keys.coin)

@@ -1,0 +1,1 @@
+"""Choosing joint actions by trying them in a world model."""
