@@ -13,7 +13,9 @@ this differs from what is published:
   finds deep in a model of fixed data, by an optimistic estimate, need not be there.
   `search="tree"` is the published one, `"gumbel"` mctx's.
 * Ends and legal actions have heads, and joint actions are legal at all nodes.
-* Behaviour cloning (`bc_weight`) holds policies to the data; roots have no noise.
+* At first the model is learned and policies clone (`clone_updates`): searches in a
+  model that knows nothing teach policies what they do not forget. Later cloning
+  (`bc_weight`) holds them to the data. Roots have no noise.
 * Steps beyond the end of an episode are left out of every loss; numbers that are whole
   after squashing are learned, too (`ops.two_hot`).
 * Windows are drawn uniformly, without priorities; a return that reaches the end of its
@@ -48,6 +50,7 @@ from logo_jax.types import (
   Metrics,
   Observed,
   Params,
+  Prelude,
 )
 
 _LEAST_SUPPORT = 5  # that of the published code for SMAC
@@ -65,6 +68,9 @@ class Config:
   window: int = 8  # consecutive steps per sample, more than `unroll`
   unroll: int = 5  # steps that the model is unrolled for; published
   td_steps: int = 5  # of returns, at most as many as the window has left; published
+  # Updates before the first search, in which the model is learned and policies clone;
+  # 0 published.
+  clone_updates: int = 2_000
   search: Literal["one_step", "tree", "gumbel"] = "one_step"
   # Who acts: each agent's policy, or a search of all agents together (centralised).
   play: Literal["policy", "search"] = "policy"
@@ -113,20 +119,36 @@ def make(config: Config, context: LearnerContext) -> Learner:
     target = jax.tree.map(jnp.copy, params)
     return LearnerState(params, target, optimizer.init(params), jnp.int32(0))
 
-  def update(
-    state: LearnerState, batch: Batch, key: jax.Array
+  def descend(
+    state: LearnerState, batch: Batch, preferred: unrolled.Preferred | None
   ) -> tuple[LearnerState, Metrics]:
-    wanted, seen = unrolled.targets(parts, state.target, batch, key)
+    value = unrolled.values(parts, state.target, batch)
     grads, metrics = jax.grad(unrolled.loss, argnums=1, has_aux=True)(
-      parts, state.params, batch, wanted
+      parts, state.params, batch, value, preferred
     )
     change, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, change)
     target = backup.follow(params, state.target, state.step, config)
-    return LearnerState(params, target, opt_state, state.step + 1), metrics | seen
+    return LearnerState(params, target, opt_state, state.step + 1), metrics
+
+  def clone(
+    state: LearnerState, batch: Batch, key: jax.Array
+  ) -> tuple[LearnerState, Metrics]:
+    del key
+    return descend(state, batch, None)
+
+  def update(
+    state: LearnerState, batch: Batch, key: jax.Array
+  ) -> tuple[LearnerState, Metrics]:
+    preferred, seen = unrolled.preferences(parts, state.target, batch, key)
+    state, metrics = descend(state, batch, preferred)
+    return state, metrics | seen
 
   return Learner(
-    *(init, update, _actor(parts), config.window), reads_state=False, config=config
+    *(init, update, _actor(parts), config.window),
+    reads_state=False,
+    config=config,
+    preludes=(Prelude("clone", config.clone_updates, clone),),
   )
 
 
@@ -148,7 +170,7 @@ def make_parts(config: Config, context: LearnerContext) -> Parts:
 
 def _check(config: Config) -> None:
   ones = "hidden_size num_layers num_heads unroll td_steps num_samples max_depth"
-  zeros = "value_weight policy_weight consistency_weight bc_weight"
+  zeros = "clone_updates value_weight policy_weight consistency_weight bc_weight"
   ranges.check(
     "learner.",
     config,

@@ -131,6 +131,7 @@ def test_the_best_joint_action_is_visited_most():
   assert int(one.q.argmax()) == 0  # a step is not enough to see it
 
 
+@pytest.mark.slow
 def test_values_agree_with_those_of_another_library():
   """mctx averages all that is found below a node: rho = 0 and lambda = 1."""
   mctx = pytest.importorskip("mctx")

@@ -17,18 +17,37 @@ from logo_jax.ops import actions, awpo, td, two_hot
 from logo_jax.types import Batch, Metrics, Params
 
 
-class Targets(NamedTuple):
-  """What is learned at the steps that the model is unrolled to, [B, U + 1]."""
+class Preferred(NamedTuple):
+  """What searches say of the steps that the model is unrolled to."""
 
-  value: jax.Array  # [B, U + 1], in scaled rewards
   action: jax.Array  # [B, U + 1, K, N] or [B, U + 1, K, N, A], looked at
-  preferred: jax.Array  # [B, U + 1, K], how much each is wanted
+  weight: jax.Array  # [B, U + 1, K], how much each is wanted; no gradient
 
 
-def targets(
+def values(parts: Parts, params: Params, batch: Batch) -> jax.Array:
+  """Returns [B, U + 1] of n steps, in scaled rewards, without gradient.
+
+  Args:
+    parts: networks and configuration.
+    params: of the target network, which values what is behind the n steps.
+    batch: windows [B, T].
+  """
+  config, t = parts.config, batch.transition
+  after = parts.net.encode(params, t.next_obs)
+  returns = functools.partial(td.n_step_returns, num=config.td_steps)
+  found = jax.vmap(returns)(
+    config.reward_scale * t.reward,
+    config.discount * t.discount,
+    two_hot.decode(parts.net.value(params, after)),
+    jnp.roll(batch.weight, -1, axis=1) > 0,
+  )
+  return found[:, : config.unroll + 1]
+
+
+def preferences(
   parts: Parts, params: Params, batch: Batch, key: jax.Array
-) -> tuple[Targets, Metrics]:
-  """Everything is valued and searched anew, from recorded steps alone.
+) -> tuple[Preferred, Metrics]:
+  """Searches anew from all recorded steps that the model is unrolled to.
 
   Args:
     parts: networks and configuration.
@@ -37,35 +56,32 @@ def targets(
     key: of the searches.
   """
   config, t = parts.config, batch.transition
-  steps = config.unroll + 1
-  after = parts.net.encode(params, t.next_obs)
-  returns = functools.partial(td.n_step_returns, num=config.td_steps)
-  value = jax.vmap(returns)(
-    config.reward_scale * t.reward,
-    config.discount * t.discount,
-    two_hot.decode(parts.net.value(params, after)),
-    jnp.roll(batch.weight, -1, axis=1) > 0,
-  )[:, :steps]
-  obs, legal, weight = (x[:, :steps] for x in (t.obs, t.legal, batch.weight))
+  obs, legal, weight = (
+    x[:, : config.unroll + 1] for x in (t.obs, t.legal, batch.weight)
+  )
   root, found = lookahead.look(parts, params, obs, legal, key, config.root_noise)
   advantage = found.q - root[..., None]
-  preferred = found.share
+  wanted = found.share
   if config.search != "gumbel":
     counts = (found.share > 0) * weight[..., None]
-    preferred *= awpo.weights(advantage, counts, config.temperature, config.max_weight)
+    wanted *= awpo.weights(advantage, counts, config.temperature, config.max_weight)
+  total = wanted.sum(-1, keepdims=True)
   if config.search == "one_step":
-    preferred /= preferred.sum(-1, keepdims=True)
-  gain = (preferred * advantage).sum(-1) / jnp.maximum(preferred.sum(-1), 1e-6)
+    wanted /= total
+  gain = (wanted * advantage).sum(-1) / wanted.sum(-1)
   seen = {
-    "learner/value_target": jnp.mean(weight * value),
     "learner/search_gain": jnp.mean(weight * gain),
     "learner/searched": jnp.mean(weight * (found.share > 0).sum(-1)),
   }
-  return jax.lax.stop_gradient(Targets(value, found.action, preferred)), seen
+  return jax.lax.stop_gradient(Preferred(found.action, wanted)), seen
 
 
 def loss(
-  parts: Parts, params: Params, batch: Batch, wanted: Targets
+  parts: Parts,
+  params: Params,
+  batch: Batch,
+  value: jax.Array,
+  preferred: Preferred | None,
 ) -> tuple[jax.Array, Metrics]:
   """All losses, each a mean over the steps of windows that count.
 
@@ -73,31 +89,37 @@ def loss(
     parts: networks and configuration.
     params: of the network.
     batch: windows [B, T].
-    wanted: of the same.
+    value: [B, U + 1] to be learned.
+    preferred: of the same steps; None: the policies clone, at a weight of 1.
   """
   config, net, t = parts.config, parts.net, batch.transition
   steps = config.unroll
   encoded = actions.encode(t.action[:, :steps], net.spec.action_dim)
-  first = net.encode(params, t.obs[:, 0])
-  after = unroll(parts, params, first, encoded)  # [B, U, N, H]
-  everywhere = jnp.concatenate([first[:, None], after], 1)
+  obs = jnp.concatenate([t.obs[:, :1], t.next_obs[:, :steps]], 1)
+  seen = net.encode(params, obs)
+  after = unroll(parts, params, seen[:, 0], encoded)  # [B, U, N, H]
+  everywhere = jnp.concatenate([seen[:, :1], after], 1)
   here, behind = batch.weight[:, : steps + 1], batch.weight[:, :steps]
   outputs, legal = net.policy(params, everywhere), t.legal[:, : steps + 1]
 
   def log_prob(action: jax.Array) -> jax.Array:
     return net.head.log_prob(outputs, legal, action).sum(-1)
 
-  looked_at = jax.vmap(log_prob, 2, 2)(wanted.action)
-  value = two_hot.cross_entropy(net.value(params, everywhere), wanted.value)
-  terms = {
-    "value": jnp.mean(here * value),
-    "policy": jnp.mean(here * awpo.loss(looked_at, wanted.preferred)),
-    "bc": -jnp.mean(here * log_prob(t.action[:, : steps + 1])),
-  }
-  for name, cost in _of_steps(parts, params, batch, after, encoded).items():
-    terms[name] = jnp.mean(behind * cost)
-  total = sum(getattr(config, f"{name}_weight", 1.0) * x for name, x in terms.items())
-  return jnp.asarray(total), {f"learner/{k}_loss": x for k, x in terms.items()}
+  cost = two_hot.cross_entropy(net.value(params, everywhere), value)
+  terms = {"value": (config.value_weight, jnp.mean(here * cost))}
+  cloning = -jnp.mean(here * log_prob(t.action[:, : steps + 1]))
+  terms["bc"] = (1.0 if preferred is None else config.bc_weight, cloning)
+  if preferred is not None:
+    looked_at = jax.vmap(log_prob, 2, 2)(preferred.action)
+    cost = jnp.mean(here * awpo.loss(looked_at, preferred.weight))
+    terms["policy"] = (config.policy_weight, cost)
+  costs = _of_steps(parts, params, batch, (encoded, after, seen[:, 1:]))
+  for name, cost in costs.items():
+    weight = config.consistency_weight if name == "consistency" else 1.0
+    terms[name] = (weight, jnp.mean(behind * cost))
+  total = jnp.asarray(sum(weight * x for weight, x in terms.values()))
+  metrics = {f"learner/{name}_loss": x for name, (_, x) in terms.items()}
+  return total, metrics | {"learner/value_target": jnp.mean(here * value)}
 
 
 def unroll(
@@ -121,24 +143,32 @@ def unroll(
 
 
 def _of_steps(
-  parts: Parts, params: Params, batch: Batch, after: jax.Array, encoded: jax.Array
+  parts: Parts, params: Params, batch: Batch, steps: tuple[jax.Array, ...]
 ) -> dict[str, jax.Array]:
-  """What each step costs, [B, U]: reward, end, legal actions, and its latents."""
-  config, net, t = parts.config, parts.net, batch.transition
-  steps = config.unroll
-  reward = config.reward_scale * t.reward[:, :steps]
-  seen = net.project(params, net.encode(params, t.next_obs[:, :steps]))
+  """What each step costs, [B, U]: reward, end, legal actions, and its latents.
+
+  Args:
+    parts: the network.
+    params: of the network.
+    batch: windows [B, T].
+    steps: actions [B, U, N, A], and latents [B, U, N, H] behind them, foreseen and
+      seen.
+  """
+  encoded, after, seen = steps
+  net, t, num = parts.net, batch.transition, encoded.shape[1]
+  reward = parts.config.reward_scale * t.reward[:, :num]
+  wanted = jax.lax.stop_gradient(net.project(params, seen))
   foreseen = net.predict(params, net.project(params, after))
-  cosine = optax.cosine_similarity(foreseen, jax.lax.stop_gradient(seen), epsilon=1e-6)
+  cosine = optax.cosine_similarity(foreseen, wanted, epsilon=1e-6)
   costs = {
     "reward": two_hot.cross_entropy(net.reward(params, after, encoded), reward),
     "end": optax.sigmoid_binary_cross_entropy(
-      net.goes_on(params, after, encoded), t.discount[:, :steps]
+      net.goes_on(params, after, encoded), t.discount[:, :num]
     ),
     "consistency": -cosine,
   }
   if net.spec.action_kind == "discrete":
-    wanted = t.next_legal[:, :steps].astype("float32")
+    legal = t.next_legal[:, :num].astype("float32")
     logits = net.legal(params, after)
-    costs["legal"] = optax.sigmoid_binary_cross_entropy(logits, wanted).mean((-1, -2))
+    costs["legal"] = optax.sigmoid_binary_cross_entropy(logits, legal).mean((-1, -2))
   return costs
