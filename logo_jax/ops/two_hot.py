@@ -44,9 +44,8 @@ def two_hot(x: Float[Array, "*b"], largest: int) -> Float[Array, "*b M"]:
   above = (x - low)[..., None]
   index = (low + largest).astype(jnp.int32)
   bins = 2 * largest + 1
-  return (1 - above) * jax.nn.one_hot(index, bins) + above * jax.nn.one_hot(
-    index + 1, bins
-  )
+  at, next_to = (jax.nn.one_hot(i, bins) for i in (index, index + 1))
+  return (1 - above) * at + above * next_to
 
 
 def encode(x: Float[Array, "*b"], largest: int) -> Float[Array, "*b M"]:
