@@ -210,6 +210,10 @@ _PRESETS = {
     num_starts=128,
     replay_collections=80,
   ),
+  # Policies learned from searches in a model of latents, which is the learner's own.
+  "mazero": lambda: ExperimentConfig(
+    "mazero", component("learner", "mazero"), batch_size=256
+  ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),
   "cfcql": lambda: ExperimentConfig("cfcql", component("learner", "cfcql")),

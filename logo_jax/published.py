@@ -9,6 +9,8 @@ those who want that. Sources, all read at the revisions of early 2026:
 * The same and OMAR's repository (Pan et al., ICML 2022) for HalfCheetah with 2 agents
   of 3 joints: `macql`, `cfcql`, `omar`. None were published for the 6x1 partition.
 * OMIGA's repository (Wang et al., NeurIPS 2023) for its three robots: `omiga`.
+* MAZero (Liu et al., ICLR 2024), its script for SMAC, where it plays as it learns: the
+  search, the losses and their sizes, here on recorded play: `mazero`.
 * Table 8 of LOGO (AAMAS 2026) for all eight scenarios: `logo_macql`.
 
 What carries over only in kind:
@@ -69,6 +71,7 @@ def names() -> tuple[tuple[str, str], ...]:
     for name, where in (
       *((name, smac) for name in _SMAC),
       ("omiga", [("mamujoco", robot) for robot in _ROBOTS]),
+      ("mazero", smac),
       ("logo_macql", paper),
     )
     for suite, scenario in where
@@ -100,6 +103,10 @@ def get(name: str, dataset: str) -> ExperimentConfig:
     )
   suite, scenario, quality = dataset.split("/")
   config = dataclasses.replace(presets.get(name), dataset=dataset)
+  if name == "mazero":
+    config = _with_learner(config, **_MAZERO)
+    window = config.learner.config.window
+    return dataclasses.replace(config, batch_size=256 * window, total_updates=1_000_000)
   if name == "logo_macql":
     return _table_8(config)
   if suite == "smax":
@@ -212,6 +219,15 @@ def _halfcheetah_omar(quality: str) -> dict[str, Any]:
   }
 
 
+_MAZERO = {
+  "search": "tree",
+  "num_simulations": 100,
+  "rho": 0.25,
+  "root_noise": 0.25,
+  "clone_updates": 0,
+  "bc_weight": 0.0,
+  "window": 10,  # 5 steps, and the returns of 5 from the last one
+}
 _OMIGA = {
   "learning_rate": 5e-4,
   "alpha": 10.0,

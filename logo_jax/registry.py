@@ -33,6 +33,7 @@ _MODULES = {
     "cfcql": "logo_jax.learners.cfcql",
     "omiga": "logo_jax.learners.omiga",
     "mappo": "logo_jax.learners.mappo",
+    "mazero": "logo_jax.learners.mazero",
   },
   "planner": {
     "mpc": "logo_jax.planning.mpc",

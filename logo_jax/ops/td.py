@@ -3,7 +3,7 @@
 import chex
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 
 def one_step_target(
@@ -65,4 +65,34 @@ def lambda_returns(
   lambda_t = lambda_t.at[-1].set(0)
   xs = (r_t, discount_t, v_t, lambda_t)
   _, returns = jax.lax.scan(back, jnp.zeros_like(v_t[-1]), xs, reverse=True)
+  return jax.lax.stop_gradient(returns)
+
+
+def n_step_returns(
+  r_t: Float[Array, " T"],
+  discount_t: Float[Array, " T"],
+  v_t: Float[Array, " T"],
+  goes_on: Bool[Array, " T"],
+  num: int,
+) -> Float[Array, " T"]:
+  """Rewards of `num` steps and the value behind them, discounted; no gradient flows.
+
+  Args:
+    r_t: [T] reward of each step, in the unit of `v_t`.
+    discount_t: [T] gamma, or 0 where the episode terminated.
+    v_t: [T] value of the state that each step leads to; finite in padding, too.
+    goes_on: [T] the next step follows on this one. Where it does not, or at T, a return
+      ends with the value there, after fewer steps.
+    num: n, at least 1.
+
+  Returns:
+    The returns, [T].
+  """
+  chex.assert_rank([r_t, discount_t, v_t, goes_on], 1)
+  chex.assert_equal_shape([r_t, discount_t, v_t, goes_on])
+  goes_on = goes_on.at[-1].set(False)
+  returns = r_t + discount_t * v_t
+  for _ in range(num - 1):
+    after = jnp.where(goes_on, jnp.roll(returns, -1), v_t)
+    returns = r_t + discount_t * after
   return jax.lax.stop_gradient(returns)

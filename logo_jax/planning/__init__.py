@@ -1,1 +1,1 @@
-"""Choosing joint actions by trying them in a world model."""
+"""Looking ahead with a model before acting, or before learning to."""

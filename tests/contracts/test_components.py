@@ -148,12 +148,27 @@ def continuous():
     pytest.param("continuous", True, marks=pytest.mark.slow),
   ],
 )
-@pytest.mark.parametrize("name", [n for n in registry.names("learner") if n != "mappo"])
+@pytest.mark.parametrize(
+  "name", [n for n in registry.names("learner") if n not in ("mappo", "mazero")]
+)
 def test_learners(loaded, continuous, name, kind, recurrent):
   data = loaded if kind == "discrete" else continuous
-  window = 3 if recurrent else 1
-  fields = {"hidden_size": 16, "recurrent": recurrent, "window": window}
-  chosen = registry.component("learner", name, **fields)
+  fields = {"recurrent": recurrent, "window": 3 if recurrent else 1}
+  _check_learner(data, name, **fields)
+
+
+@pytest.mark.parametrize(
+  "kind", ["continuous", pytest.param("discrete", marks=pytest.mark.slow)]
+)
+def test_a_learner_of_windows_without_memory(loaded, continuous, kind):
+  data = loaded if kind == "discrete" else continuous
+  small = {"num_layers": 1, "num_heads": 2, "num_samples": 3}
+  _check_learner(data, "mazero", window=3, unroll=2, **small)
+
+
+def _check_learner(data, name, window, **fields):
+  kind = data.spec.action_kind
+  chosen = registry.component("learner", name, hidden_size=16, window=window, **fields)
   learner = registry.make("learner", chosen, problems.context(data))
   assert learner.window == window
   batch = problems.draw_batch(data, ROWS, jax.random.key(9), window)
@@ -166,7 +181,7 @@ def test_learners(loaded, continuous, name, kind, recurrent):
   assert int(new.step) == 1
   again, _ = update(state, batch, jax.random.key(1))
   jax.tree.map(np.testing.assert_array_equal, new.params, again.params)
-  t = jax.tree.map(lambda x: x[:, 0] if recurrent else x, batch.transition)
+  t = jax.tree.map(lambda x: x[:, 0] if window > 1 else x, batch.transition)
   for greedy in (False, True):
     carry = learner.actor.initial_carry((ROWS,))
     key = jax.random.key(4)

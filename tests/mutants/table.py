@@ -744,5 +744,53 @@ _PLANS = tuple(
   )
 )
 
+MAZERO = "learners/test_mazero.py"
+
+_SEARCHED = tuple(
+  Mutant(name, file, old, new, breaks, (tests,))
+  for name, file, old, new, breaks, tests in (
+    (
+      "two-hot-integers",
+      "ops/two_hot.py",
+      "(1 - above) * at + above * next_to",
+      "above * (at + next_to) / 2",
+      "nothing is learned of numbers that are whole",
+      "ops/test_two_hot.py",
+    ),
+    (
+      "os-lambda-worst",
+      "ops/os_lambda.py",
+      "own(returns) < other(returns)",
+      "own(returns) > other(returns)",
+      "nodes are worth the worst that was found below them",
+      "ops/test_os_lambda.py",
+    ),
+    (
+      "search-repeats",
+      "planning/search.py",
+      "score = jnp.where(share > 0, score, -jnp.inf)",
+      "score = score + 0 * share",
+      "joint actions that were drawn twice are tried twice",
+      "planning/test_search.py",
+    ),
+    (
+      "unrolled-whole",
+      "learners/parts/unrolled.py",
+      "0.5 * after + 0.5 * jax.lax.stop_gradient(after), after",
+      "after, after",
+      "gradients are not halved from step to step",
+      MAZERO,
+    ),
+    (
+      "unrolled-beyond",
+      "learners/parts/unrolled.py",
+      "jnp.mean(behind * cost)",
+      "jnp.mean(cost)",
+      "the model learns what lies beyond the end of an episode",
+      MAZERO,
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
-MUTANTS += _IN_THE_MODEL + _PLANS
+MUTANTS += _IN_THE_MODEL + _PLANS + _SEARCHED

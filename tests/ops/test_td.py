@@ -78,3 +78,19 @@ def test_no_gradient_flows_into_the_returns():
   half = jnp.full(3, 0.5)
   grad = jax.grad(lambda v: td.lambda_returns(half, half, v, half).sum())(half)
   np.testing.assert_array_equal(grad, np.zeros(3))
+
+
+def test_n_step_returns_by_hand():
+  # Two steps each. The episode ends for good after the third step and another begins.
+  # G_4 = 8 (nothing follows: 0 + 0.5 * 16); G_3 = 4 (it ends); G_2 = 2 + 0.5 * 4 = 4;
+  # G_1 = 1 + 0.5 (2 + 0.5 * 40) = 12.
+  r, discount = jnp.array([1.0, 2.0, 4.0, 0.0]), jnp.array([0.5, 0.5, 0.0, 0.5])
+  v = jnp.array([20.0, 40.0, 60.0, 16.0])
+  goes_on = jnp.array([True, True, False, True])
+  returns = td.n_step_returns(r, discount, v, goes_on, 2)
+  np.testing.assert_allclose(returns, [12.0, 4.0, 4.0, 8.0])
+  # A cut after the second step: the value there is what follows.
+  cut = td.n_step_returns(r, discount, v, goes_on.at[1].set(False), 3)
+  np.testing.assert_allclose(cut, [1 + 0.5 * 22, 22.0, 4.0, 8.0])
+  one = td.n_step_returns(r, discount, v, goes_on, 1)
+  np.testing.assert_array_equal(one, td.one_step_target(r, discount, v))
