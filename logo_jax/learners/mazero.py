@@ -40,7 +40,7 @@ from logo_jax.learners.parts.lookahead import Parts
 from logo_jax.networks import heads
 from logo_jax.networks.latent_model import LatentModel, Sizes
 from logo_jax.ops import two_hot
-from logo_jax.planning import with_mctx
+from logo_jax.search import with_mctx
 from logo_jax.types import (
   Actor,
   Batch,

@@ -1,1 +1,1 @@
-"""Looking ahead with a model before acting, or before learning to."""
+"""Choosing joint actions by trying them in a world model."""

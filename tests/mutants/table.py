@@ -767,11 +767,11 @@ _SEARCHED = tuple(
     ),
     (
       "search-repeats",
-      "planning/search.py",
+      "search/sampled.py",
       "score = jnp.where(share > 0, score, -jnp.inf)",
       "score = score + 0 * share",
       "joint actions that were drawn twice are tried twice",
-      "planning/test_search.py",
+      "search/test_search.py",
     ),
     (
       "unrolled-whole",

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from logo_jax.networks.latent_model import LatentModel
 from logo_jax.ops import actions, two_hot
-from logo_jax.planning import search, with_mctx
-from logo_jax.planning.search import Foreseen, Searched, TreeConfig
+from logo_jax.search import sampled, with_mctx
+from logo_jax.search.sampled import Foreseen, Searched, TreeConfig
 from logo_jax.types import Params
 
 _CONCENTRATION = 0.3  # of the noise at roots
@@ -103,8 +103,8 @@ def _search(
     start = root._replace(outputs=_noised(root.outputs, root.legal, noise, k_noise))
   drawn = propose(start, k_draw)
   if parts.config.search == "one_step":
-    return search.one_step(root, drawn, model)
-  grow = with_mctx.gumbel if parts.config.search == "gumbel" else search.tree
+    return sampled.one_step(root, drawn, model)
+  grow = with_mctx.gumbel if parts.config.search == "gumbel" else sampled.tree
   return grow(root, drawn, model, propose, parts.tree, k_search)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from logo_jax.planning import search
-from logo_jax.planning.search import Foreseen, Model, Propose, Searched, TreeConfig
+from logo_jax.search import sampled
+from logo_jax.search.sampled import Foreseen, Model, Propose, Searched, TreeConfig
 
 _NEVER = -1e9  # logit of a joint action that was drawn before
 
@@ -26,7 +26,7 @@ def library() -> Any:
   return mctx
 
 
-def gumbel(  # noqa: PLR0913  as `search.tree`
+def gumbel(  # noqa: PLR0913  as `sampled.tree`
   root: Foreseen,
   action: jax.Array,
   model: Model,
@@ -34,7 +34,7 @@ def gumbel(  # noqa: PLR0913  as `search.tree`
   config: TreeConfig,
   key: jax.Array,
 ) -> Searched:
-  """The same as `search.tree`, with mctx's search; `rho` and `decay` are not used.
+  """The same as `sampled.tree`, with mctx's search; `rho` and `decay` are not used.
 
   The actions that mctx knows are the places of K joint actions, which are part of what
   it keeps of a node. Shares are those of the improved policy, not of visits.
@@ -45,7 +45,7 @@ def gumbel(  # noqa: PLR0913  as `search.tree`
     return jax.tree.map(lambda y: y[None], x)
 
   def logits(drawn: jax.Array) -> jax.Array:
-    share = search.shares(drawn)
+    share = sampled.shares(drawn)
     return jnp.where(share > 0, jnp.log(jnp.maximum(share, 1e-9)), _NEVER)
 
   def recurrent(params: Any, key: jax.Array, slot: jax.Array, node: Any) -> Any:
@@ -66,7 +66,7 @@ def gumbel(  # noqa: PLR0913  as `search.tree`
     value=root.value[None],
     embedding=one((root.latent, action)),
   )
-  share = search.shares(action)
+  share = sampled.shares(action)
   found = mctx.gumbel_muzero_policy(
     *((), key, first, recurrent, config.num_simulations),
     invalid_actions=(share == 0)[None],

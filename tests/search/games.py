@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from logo_jax.planning.search import Foreseen
+from logo_jax.search.sampled import Foreseen
 
 GAMMA = 0.9
 

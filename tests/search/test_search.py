@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.planning import search
-from logo_jax.planning.search import Foreseen, TreeConfig
+from logo_jax.search import sampled
+from logo_jax.search.sampled import Foreseen, TreeConfig
 from tests.ops.test_os_lambda import _plain
-from tests.planning import games
+from tests.search import games
 
 
 def test_draws_that_are_equal_are_one():
   drawn = jnp.array([[0, 1], [2, 2], [0, 1], [0, 1]])
-  np.testing.assert_allclose(search.shares(drawn), [0.75, 0.25, 0.0, 0.0])
+  np.testing.assert_allclose(sampled.shares(drawn), [0.75, 0.25, 0.0, 0.0])
   continuous = jnp.array([[[0.1], [0.2]], [[0.1], [0.3]]])
-  np.testing.assert_allclose(search.shares(continuous), [0.5, 0.5])
+  np.testing.assert_allclose(sampled.shares(continuous), [0.5, 0.5])
 
 
 def test_one_step_by_hand():
@@ -29,7 +29,7 @@ def test_one_step_by_hand():
 
   root = Foreseen((), zero, zero, zero, zero, zero)
   actions = jnp.array([[0, 1], [1, 1], [0, 1], [0, 0]])
-  found = search.one_step(root, actions, step)
+  found = sampled.one_step(root, actions, step)
   np.testing.assert_allclose(found.q, [1.0, 2 + 5.0, 1.0, 0.0])
   np.testing.assert_allclose(found.share, [0.5, 0.25, 0.0, 0.25])
   np.testing.assert_allclose(found.value, 0.5 * 1 + 0.25 * 7)
@@ -45,7 +45,7 @@ def _grown(shift: float = 0.0, seed: int = 0, depth: int = 4):
   @jax.jit
   def grow(key):
     k_root, k_tree = jax.random.split(key)
-    return search.grow(root, propose(root, k_root), step, propose, config, k_tree)
+    return sampled.grow(root, propose(root, k_root), step, propose, config, k_tree)
 
   return jax.tree.map(np.asarray, grow(jax.random.key(seed)))
 
@@ -122,12 +122,12 @@ def test_the_best_joint_action_is_visited_most():
   root = node(jnp.int32(0), jnp.float32(0))
   config = TreeConfig(num_simulations=40)
   run = jax.jit(
-    lambda key: search.tree(root, propose(root, key), step, propose, config, key)
+    lambda key: sampled.tree(root, propose(root, key), step, propose, config, key)
   )
   found = run(jax.random.key(0))
   assert int(found.preference.argmax()) == int(found.q.argmax()) == 1
   np.testing.assert_allclose(found.share.sum(), 1.0)
-  one = search.one_step(root, propose(root, jax.random.key(0)), step)
+  one = sampled.one_step(root, propose(root, jax.random.key(0)), step)
   assert int(one.q.argmax()) == 0  # a step is not enough to see it
 
 
@@ -163,8 +163,8 @@ def test_values_agree_with_those_of_another_library():
   with jax.debug_key_reuse(False):  # theirs is none of our business
     theirs = search_theirs(jax.random.key(3))
   config = TreeConfig(size, max_depth=size, rho=0.0, decay=1.0)
-  ours = search.empty(root, wide, size + 1)
-  add = jax.jit(functools.partial(search.add, config=config))
+  ours = sampled.empty(root, wide, size + 1)
+  add = jax.jit(functools.partial(sampled.add, config=config))
   for i in range(1, size + 1):
     place = theirs.parents[0, i], theirs.action_from_parent[0, i]
     latent = ours.node.latent[place[0]]
