@@ -121,7 +121,7 @@ class _FitStep:
       params=params,
       opt_state=self._optimizer.init(params),
       best_params=jax.tree.map(jnp.copy, params),  # a copy: the state is donated
-      best_loss=jnp.full(self._model.error_shape, jnp.inf),
+      best_loss=jnp.full(self._model.error_shape, jnp.inf, jnp.float32),
       stale=jnp.int32(0),
       key=k_steps,
       step=jnp.int32(0),
