@@ -75,8 +75,9 @@ class WorldModel(NamedTuple):
   # The error of what rollouts use, lower is better: early stopping selects by it. Of
   # the same; its shape is `error_shape`.
   validate: Callable[[Params, Transition, jax.Array, jax.Array], jax.Array]
-  # (params, transitions, key) -> latent, where these start, [B]. With a memory they are
-  # histories [B, W], where the last of them starts; see `windows.leading_to`.
+  # (params, transitions, key) -> latent [B], where these start. With a memory they are
+  # histories [B, W] (`windows.leading_to`), and it is where the last of them starts; of
+  # single transitions [B] nothing is known that was before.
   start: Callable[[Params, Transition, jax.Array], Any]
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
   diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
