@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from optax.losses import huber_loss, softmax_cross_entropy
 
 from logo_jax import ranges
+from logo_jax.codecs import flat
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.networks.rssm import RSSM, Belief, Filtered, Sizes, draw
 from logo_jax.networks.rssm_heads import Heads
@@ -41,7 +42,7 @@ from logo_jax.types import (
   Transition,
   WorldModel,
 )
-from logo_jax.world_models.parts import direct, networks
+from logo_jax.world_models.parts import direct
 from logo_jax.world_models.parts.dynamics import Frame, Said
 
 
@@ -96,9 +97,10 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
       f"model.hidden_size: must be a multiple of model.num_heads ({config.num_heads}), "
       f"got {config.hidden_size}"
     )
-  made = networks.codecs("mlp", spec, statistics, None)
+  state = flat.make(statistics.state, None, variance_exponent=None)
+  obs = flat.make(statistics.obs, spec.obs_mask, variance_exponent=None)
   weight = config.termination_class_weight
-  model = _Model(config, Frame(spec, statistics, made.state, made.obs, weight))
+  model = _Model(config, Frame(spec, statistics, state, obs, weight))
   return WorldModel(
     num_views=1,
     window=config.window,

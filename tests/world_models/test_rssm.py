@@ -46,7 +46,7 @@ def params(model):
 @pytest.fixture(scope="module")
 def windows(loaded):
   """From the beginning of an episode, and from a later step of another one."""
-  return transitions(loaded.data.rows, np.array([[0], [11]]) + np.arange(T))
+  return transitions(loaded.data.rows, jnp.array([[0], [11]]) + jnp.arange(T))
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +140,11 @@ def test_a_first_row_repeated_in_front_is_forgotten(model, params, loaded):
   """Episodes shorter than the window are started from as they are."""
   start = jax.jit(model.start)
   rows = loaded.data.rows
-  padded = start(params, transitions(rows, np.array([[9, 9, 9, 10]])), KEY)
-  longer = start(params, transitions(rows, np.array([[9, 10, 11, 12]])), KEY)
+  padded = start(params, transitions(rows, jnp.array([[9, 9, 9, 10]])), KEY)
+  longer = start(params, transitions(rows, jnp.array([[9, 10, 11, 12]])), KEY)
   assert (longer.memory != padded.memory).any()
   # Nor does it matter what was before the episode.
-  other = start(params, transitions(rows, np.array([[6, 7, 9, 10]])), KEY)
+  other = start(params, transitions(rows, jnp.array([[6, 7, 9, 10]])), KEY)
   jax.tree.map(np.testing.assert_array_equal, padded, other)
 
 
