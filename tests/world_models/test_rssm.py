@@ -204,7 +204,9 @@ def test_it_remembers_what_no_markov_model_can_know():
   model = rssm.make(config, loaded.spec, loaded.statistics)
   fit = make_fit(model, FitConfig(300, 96, learning_rate=5e-3, interval=300))
   state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
-  state, _ = jax.jit(fit.chunk)(state, loaded.data)
+  state, metrics = jax.jit(fit.chunk)(state, loaded.data)
+  # What was done is told from what came of it; of others it is log 2 = 0.69.
+  assert metrics["model/action_loss"] < 0.35
   params = jax.tree.map(lambda x: x[None], state.best_params)
   windows = open_loop.take_windows(loaded)
   rolled = open_loop.roll_out(model, params, loaded, windows, (1, 4))
