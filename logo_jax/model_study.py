@@ -224,7 +224,7 @@ def measure(
     measured: what `held_out` gives.
     split: of `measured`, where to look: "test" or "select".
     uncertainties: by name; those that the model has too few views for, or no states,
-      are left out.
+      are left out, and all of them if it has a memory.
 
   Returns:
     Figures of each seed, [S], in nested dicts: those of `model_error.summarise`,
@@ -237,6 +237,7 @@ def measure(
     name: trust.make_scorer(uncertainty, model, params, loaded)
     for name, uncertainty in uncertainties.items()
     if uncertainty.min_views <= model.num_views
+    and model.window == 1
     and (model.predicts_state or not uncertainty.reads_state)
   }
   windows = open_loop.take_windows(measured, split)

@@ -214,6 +214,17 @@ _PRESETS = {
   "mazero": lambda: ExperimentConfig(
     "mazero", component("learner", "mazero"), batch_size=256
   ),
+  # MAMBA's model (Egorov & Shpilman, 2022) in LOGO's place; MACQL learns on what it
+  # decodes, drawn uniformly. Its code's batches, 40 windows of 20 steps, and rate. A
+  # start filters a window: fewer rollouts are begun, and kept for longer.
+  "mamba": lambda: dataclasses.replace(
+    _model_based("mamba", model="rssm", uncertainty="none", weighting="uniform"),
+    fit=FitConfig(
+      updates=20_000, batch_size=800, learning_rate=2e-4, interval=1_000, patience=10
+    ),
+    num_starts=512,
+    replay_collections=20,
+  ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),
   "cfcql": lambda: ExperimentConfig("cfcql", component("learner", "cfcql")),

@@ -13,6 +13,7 @@ _MODULES = {
     "logo": "logo_jax.world_models.logo",
     "direct": "logo_jax.world_models.direct",
     "ensemble": "logo_jax.world_models.ensemble",
+    "rssm": "logo_jax.world_models.rssm",
   },
   "uncertainty": {
     "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",

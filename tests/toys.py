@@ -240,3 +240,29 @@ def lq_gain() -> float:
   for _ in range(100):
     p = 1 + g * p - (g * b * p) ** 2 / (c + g * b**2 * p)
   return g * b * p / (c + g * b**2 * p) / 2
+
+
+def delayed(num: int = 200, length: int = 8, seed: int = 0) -> StoredDataset:
+  """Agents see what they did two steps ago, and are paid for it.
+
+  Two agents act 0 or 1 at random. At step t they observe 2 a - 1 of their own action a
+  at t - 2, at first 0; the step to there has paid the mean of both. What comes next is
+  no function of what is seen and done now, and one of what was done before.
+  """
+  spec = EnvSpec("toy/delayed", 2, 1, 2, "discrete", 2, length)
+  rng = np.random.default_rng(seed)
+  action = rng.integers(2, size=(num, length, 2))
+  seen = np.zeros((num, length + 1, 2))
+  seen[:, 2:] = 2 * action[:, :-1] - 1
+  last = np.arange(length + 1) == length
+  reward = np.pad(seen[:, 1:].mean(-1), ((0, 0), (0, 1)))
+  rows = Rows(
+    obs=seen[..., None].astype(np.float32),
+    state=seen.astype(np.float32),
+    legal=np.ones((num, length + 1, 2, 2), bool),
+    action=np.pad(action, ((0, 0), (0, 1), (0, 0))).astype(np.int32),
+    reward=reward.astype(np.float32),
+    discount=np.broadcast_to(np.ones_like(last, np.float32), (num, length + 1)),
+  )
+  rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+  return stored(spec, rows, np.arange(0, num * (length + 1) + 1, length + 1))

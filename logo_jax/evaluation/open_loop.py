@@ -40,6 +40,7 @@ class Windows(NamedTuple):
 
   start: Any  # int32 [W], of numpy or JAX
   left: Any  # int32 [W], steps from there to the end of the episode
+  before: Any  # int32 [W], steps of the episode before
 
 
 class Rollouts(NamedTuple):
@@ -71,9 +72,11 @@ def take_windows(
   # Rows of one episode follow each other; final rows, which start nothing, part them.
   last = np.flatnonzero(np.diff(start, append=start[-1] + 2) > 1)
   places = np.arange(len(start))
-  left = last[np.searchsorted(last, places)] - places + 1
+  episode = np.searchsorted(last, places)
+  left = last[episode] - places + 1
+  before = places - np.append(0, last + 1)[episode]
   keep = evenly_spaced(places, most)
-  return Windows(start[keep], left[keep].astype(np.int32))
+  return Windows(start[keep], *(x[keep].astype(np.int32) for x in (left, before)))
 
 
 def imagine(
@@ -98,7 +101,11 @@ def imagine(
   Returns:
     What `look` has returned, with a leading axis H.
   """
-  first = transitions(rows, windows.start)
+  starts = windows.start
+  if model.window > 1:  # what led there; an episode's first row is repeated in front
+    back = jnp.arange(model.window)[::-1]
+    starts = starts[:, None] - jnp.minimum(back, windows.before[:, None])
+  starts = transitions(rows, starts)
 
   def true(offset: jax.Array) -> Transition:
     return transitions(rows, windows.start + jnp.minimum(offset, windows.left - 1))
@@ -111,7 +118,7 @@ def imagine(
     return memory, look(t, p, true(offset))
 
   key = jax.random.key(0)
-  return rollout(model, params, first, choose, look_at_both, steps, key)[2]
+  return rollout(model, params, starts, choose, look_at_both, steps, key)[2]
 
 
 def in_chunks(
@@ -120,6 +127,7 @@ def in_chunks(
   loaded: LoadedDataset,
   windows: Windows,
   steps: int = 1,
+  memory: int = 1,
 ) -> Any:
   """Maps a function of one seed over seeds and, a chunk at a time, over windows.
 
@@ -129,6 +137,7 @@ def in_chunks(
     loaded: the dataset.
     windows: where to look.
     steps: rows that follow a window's first which the function reads.
+    memory: rows up to the first that it reads, as far as the episode has them.
 
   Returns:
     The tree on the host, its leaves [S, H, W, ...].
@@ -140,10 +149,12 @@ def in_chunks(
   parts = []
   for begin in range(0, num, size):
     index = np.minimum(np.arange(begin, begin + size), num - 1)  # the last is repeated
-    rows, start = stream.gather_if_on_host(
-      loaded.data.rows, windows.start[index], steps
+    start, left, before = (x[index] for x in windows)
+    back = np.minimum(before, memory - 1)
+    rows, first = stream.gather_if_on_host(
+      loaded.data.rows, start - back, steps + memory - 1
     )
-    chunk = mapped(params, rows, Windows(start, windows.left[index]))
+    chunk = mapped(params, rows, Windows(first + back, left, before))
     keep = min(size, num - begin)
     parts.append(jax.tree.map(lambda x, n=keep: np.asarray(x)[:, :, :n], chunk))
   return jax.tree.map(lambda *x: np.concatenate(x, 2), *parts)
@@ -186,7 +197,7 @@ def roll_out(
     return imagine(model, both[0], rows, windows, steps, look)
 
   both = (params, {name: s.params for name, s in scorers.items()})
-  found = in_chunks(one_seed, both, loaded, windows, steps)
+  found = in_chunks(one_seed, both, loaded, windows, steps, model.window)
   for name in ("state_moved", "obs_moved"):
     found[name] = found[name][0]  # the same for all seeds
   if not model.predicts_state:
@@ -226,7 +237,7 @@ def predicted_states(
     return jax.tree.map(lambda x: standardise(x, moments), seen)
 
   alone = jax.tree.map(lambda x: x[:1], params)
-  seen = in_chunks(one_seed, alone, loaded, windows, max(horizons))
+  seen = in_chunks(one_seed, alone, loaded, windows, max(horizons), model.window)
   varies = np.asarray(moments.varies)
   found = {}
   for h in horizons:

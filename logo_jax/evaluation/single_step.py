@@ -48,7 +48,8 @@ def predict(
   def one_seed(params: Params, rows: Rows, windows: Windows) -> Metrics:
     return open_loop.imagine(model, params, rows, windows, 1, look)
 
-  found = open_loop.in_chunks(one_seed, params, loaded, windows)
+  memory = model.window
+  found = open_loop.in_chunks(one_seed, params, loaded, windows, memory=memory)
   found = {name: x[:, 0] for name, x in found.items()}
   for name in ("true_reward", "ended", "contingent"):
     found[name] = found[name][0]  # the same for all seeds

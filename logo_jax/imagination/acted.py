@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from logo_jax.imagination.rollout import rollout
+from logo_jax.imagination.rollout import at_start, rollout
 from logo_jax.types import (
   Actor,
   Observed,
@@ -60,7 +60,7 @@ def act_in_model(  # noqa: PLR0913  a system's parts and what is kept of them
     imagination: model, uncertainty and weighting.
     actor: acts.
     params: of the model, the uncertainty and the actor.
-    starts: [B] recorded transitions; rollouts start where they start.
+    starts: [B] recorded transitions, or histories [B, W]; see `rollout`.
     horizon: H steps.
     key: randomness of policy and model.
     keep: what is kept of a step.
@@ -90,7 +90,7 @@ def act_in_model(  # noqa: PLR0913  a system's parts and what is kept of them
     kept = keep(Step(t, score, calibrated, valid))
     return (score, valid & (t.discount > 0.5)), kept
 
-  zeros = jnp.zeros_like(starts.reward)
+  zeros = jnp.zeros_like(at_start(starts).reward)
   memories = actor.initial_carry(zeros.shape), (zeros, jnp.ones_like(zeros, bool))
   last, _, steps = rollout(
     model, model_params, starts, choose, look, horizon, key, memories

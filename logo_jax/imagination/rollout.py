@@ -14,6 +14,13 @@ Choose = Callable[[Any, Observed, jax.Array, jax.Array], tuple[Any, jax.Array]]
 Look = Callable[[Any, Transition, Prediction, jax.Array], tuple[Any, Any]]
 
 
+def at_start(starts: Transition) -> Transition:
+  """Where rollouts start, [B]: at the last steps of histories [B, W]."""
+  if starts.reward.ndim == 1:
+    return starts
+  return jax.tree.map(lambda x: x[:, -1], starts)
+
+
 def rollout(  # noqa: PLR0913  what a loop is made of: a model, two callbacks, a budget
   model: WorldModel,
   params: Params,
@@ -29,7 +36,8 @@ def rollout(  # noqa: PLR0913  what a loop is made of: a model, two callbacks, a
   Args:
     model: the world model.
     params: of the model.
-    starts: [B] recorded transitions; rollouts start where they start.
+    starts: [B] recorded transitions; rollouts start where they start. For a model with
+      a memory, histories [B, W]: where the last of them start.
     choose: how actions are chosen.
     look: what is kept of a step; it sees the transition as imagined.
     steps: H.
@@ -51,7 +59,8 @@ def rollout(  # noqa: PLR0913  what a loop is made of: a model, two callbacks, a
     after = Observed(p.obs, p.state, p.legal, jax.tree.map(lambda t: t + 1, now.time))
     return (latent, after, (chooser, looker)), kept
 
-  now = Observed(starts.obs, starts.state, starts.legal, starts.time)
+  first = at_start(starts)
+  now = Observed(first.obs, first.state, first.legal, first.time)
   carry = (model.start(params, starts, k_start), now, memories)
   (_, last, (_, looker)), kept = jax.lax.scan(step, carry, jnp.arange(steps))
   return last, looker, kept

@@ -25,7 +25,7 @@ def imagine_rollouts(
     imagination: model, uncertainty and weighting.
     actor: acts.
     params: of the model, the uncertainty and the actor.
-    starts: [B] recorded transitions, whose `time` is known.
+    starts: [B] recorded transitions, or histories [B, W], whose `time` is known.
     budget: H steps, and the time limit of an episode. A rollout that comes to the limit
       ends there, and nothing is to be earned behind it.
     key: randomness of policy and model.

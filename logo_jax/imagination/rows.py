@@ -26,7 +26,7 @@ def imagine_rows(
     imagination: model, uncertainty and weighting.
     actor: acts.
     params: of the model, the uncertainty and the actor.
-    starts: [B] recorded transitions; rollouts start where they start.
+    starts: [B] recorded transitions, or histories [B, W]; see `rollout`.
     horizon: H steps.
     key: randomness of policy and model.
 

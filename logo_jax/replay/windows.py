@@ -78,6 +78,27 @@ def in_episodes(
   return _pack(row - (inside & (ahead < 0)).sum(-1), inside.sum(-1), length)
 
 
+def leading_to(
+  starts: Int[Array, " N"], anchor: Int[Array, "*b"], length: int
+) -> Int[Array, "*b W"]:
+  """The rows of an episode that lead to one of them.
+
+  Args:
+    starts: all rows that start a transition, in order.
+    anchor: indices into `starts`.
+    length: W rows, of which the anchor's is the last.
+
+  Returns:
+    Rows [*b, W]. Those that the episode has not had are its first one, repeated in
+    front: time stands still there, and nothing is to be remembered.
+  """
+  back = jnp.arange(length)[::-1]
+  at = anchor[..., None] - back
+  row = starts[anchor][..., None]
+  inside = (at >= 0) & (starts[jnp.maximum(at, 0)] == row - back)
+  return row - jnp.minimum(back, inside.sum(-1, keepdims=True) - 1)
+
+
 def in_runs(
   runs: Runs, anchor: Int[Array, " W"], place: Int[Array, " W"], length: int
 ) -> Int[Array, "W T1"]:

@@ -13,7 +13,7 @@ from logo_jax.config import ExperimentConfig
 from logo_jax.imagination.acted import Imagination
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
-from logo_jax.training import ends, memory, optimizers, plans
+from logo_jax.training import ends, memory, optimizers, plans, segments
 from logo_jax.types import EnvSpec, Learner, LearnerContext, Planner, Statistics
 
 
@@ -77,6 +77,7 @@ def _imagination(
       allowed = ", ".join(registry.names(kind))
       raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
   model = registry.make("model", config.model, spec, statistics)
+  segments.check_model(config, model)
   ends_known = config.termination == "known"
   if config.termination is None:
     ends_known = ends.are_known(model, spec)

@@ -3,7 +3,8 @@
 At first on single transitions. The last `unroll_updates` steps are on windows of
 `unroll` of them, in which the model goes on from its own predictions and learns from
 the error of each. A step is on as many transitions in either phase. The selection error
-is that of such windows from the start.
+is that of such windows from the start. A model with a memory has windows of a length of
+its own, of what was observed, in all of it.
 """
 
 from collections.abc import Callable
@@ -109,7 +110,8 @@ class _FitStep:
     self._config = config
     self._axis = axis_name
     self._batch_size = batch_size  # of this device
-    self._length = length
+    self._length = max(length, model.window)
+    self._select_length = max(config.unroll, model.window)
 
   def init(self, key: jax.Array, data: Dataset | Feed) -> FitState:
     del data
@@ -119,7 +121,7 @@ class _FitStep:
       params=params,
       opt_state=self._optimizer.init(params),
       best_params=jax.tree.map(jnp.copy, params),  # a copy: the state is donated
-      best_loss=jnp.full(self._model.error_shape, jnp.inf),
+      best_loss=jnp.full(self._model.error_shape, jnp.inf, jnp.float32),
       stale=jnp.int32(0),
       key=k_steps,
       step=jnp.int32(0),
@@ -133,7 +135,7 @@ class _FitStep:
     def select(index: jax.Array) -> jax.Array:
       k_batch, _ = jax.random.split(jax.random.key(index))
       size = self._config.batch_size
-      return segments.draw(data.select, size, self._config.unroll, k_batch)
+      return segments.draw(data.select, size, self._select_length, k_batch)
 
     return FitDraws(
       jax.vmap(train)(jnp.arange(self._config.interval)),

@@ -74,7 +74,9 @@ class WorldModel(NamedTuple):
   """A model of the joint dynamics."""
 
   num_views: int  # M of its predictions
-  window: int  # time steps per training sample; 1 = Markov
+  # W steps of one episode, of which a training sample is, and from which `start` infers
+  # where it starts; 1 = Markov.
+  window: int
   init: Callable[[jax.Array], Params]
   # (params, transitions, weight, key) -> (loss, metrics). Axes are [B], or [B, T] for
   # windows of consecutive steps, whose weight is 0 beyond the end of an episode.
@@ -82,7 +84,10 @@ class WorldModel(NamedTuple):
   # The error of what rollouts use, lower is better: early stopping selects by it. Of
   # the same; its shape is `error_shape`.
   validate: Callable[[Params, Transition, jax.Array, jax.Array], jax.Array]
-  start: Callable[[Params, Transition, jax.Array], Any]  # -> latent
+  # (params, transitions, key) -> latent [B], where these start. With a memory they are
+  # histories [B, W] (`windows.leading_to`), and it is where the last of them starts; of
+  # single transitions [B] nothing is known that was before.
+  start: Callable[[Params, Transition, jax.Array], Any]
   step: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]]
   diagnose: Callable[[Params, Transition], Metrics]  # checks of its own, held-out data
   # False: only observations are predicted and the state stays what it was, so that

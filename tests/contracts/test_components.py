@@ -36,7 +36,9 @@ def battle():
 def _make(kind, name, *args, **chosen):
   """With small networks; models that have a choice read flat vectors."""
   fields = registry.module(kind, name).Config.__dataclass_fields__
-  small = {"hidden_size": 16, "num_members": 2, "network": "mlp"} | chosen
+  small = {"hidden_size": 16, "num_members": 2, "network": "mlp"}
+  small |= {"num_categoricals": 2, "num_classes": 4, "num_layers": 1, "latent": "mode"}
+  small |= chosen
   small = {k: v for k, v in small.items() if k in fields}
   return registry.make(kind, registry.component(kind, name, **small), *args)
 

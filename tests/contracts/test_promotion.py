@@ -52,13 +52,14 @@ def test_models(data, name, kind, fields):
   weight, t = jnp.ones((BATCH, STEPS)), jax.tree.map(lambda x: x[:, 0], windows)
 
   def all_of_it(params):
-    latent = model.start(params, t, key)
-    prediction = model.step(params, latent, t.action, key)[1]
-    loss = model.loss(params, windows, weight, key)
-    error = model.validate(params, windows, weight, key)
+    k_start, k_step, k_loss, k_error = jax.random.split(key, 4)
+    latent = model.start(params, t, k_start)
+    prediction = model.step(params, latent, t.action, k_step)[1]
+    loss = model.loss(params, windows, weight, k_loss)
+    error = model.validate(params, windows, weight, k_error)
     return prediction, loss, error, model.diagnose(params, t)
 
-  jax.eval_shape(all_of_it, jax.eval_shape(model.init, key))
+  jax.eval_shape(all_of_it, jax.eval_shape(model.init, jax.random.key(1)))
 
 
 @pytest.mark.parametrize("name", registry.names("uncertainty"))

@@ -166,6 +166,24 @@ def test_other_data_of_the_game_are_held_out_as_a_whole(loaded):
     dataset.held_out_from(loaded, dataclasses.replace(other, spec=spec))
 
 
+def test_a_model_with_a_memory_is_shown_what_led_there(loaded):
+  """One that goes on from two steps before, if the episode has had them."""
+  model = _model()._replace(window=3, start=lambda params, t, key: t.state[:, 0])
+  params, windows = jnp.array([0.0]), open_loop.take_windows(loaded)
+  np.testing.assert_array_equal(windows.before, [0, 1, 2, 3, 4])
+  rolled = open_loop.roll_out(model, params, loaded, windows, (1, 3))
+  late = np.array([0, 1, 2, 2, 2]) ** 2 / (35 / 12)
+  np.testing.assert_allclose(rolled.state_error[0, 0], late, rtol=1e-5, atol=1e-9)
+  np.testing.assert_allclose(rolled.state_error[0, 2, :3], late[:3], 1e-5, 1e-9)
+  # The last observation of persistence is where it starts, not where it remembers.
+  np.testing.assert_allclose(rolled.state_moved[0], 1 / (35 / 12), rtol=1e-5)
+  rows = jax.tree.map(np.asarray, loaded.data.rows)
+  on_host = dataclasses.replace(loaded, data=loaded.data._replace(rows=rows))
+  assert model_error.model_errors(model, params, on_host) == (
+    model_error.model_errors(model, params, loaded)
+  )
+
+
 def test_rows_on_the_host_give_the_same(loaded):
   rows = jax.tree.map(np.asarray, loaded.data.rows)
   on_host = dataclasses.replace(loaded, data=loaded.data._replace(rows=rows))

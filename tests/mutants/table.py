@@ -531,6 +531,70 @@ _MODELS = (
   ),
 )
 
+_RSSM = "world_models/test_rssm.py"
+
+_MEMORY = tuple(
+  Mutant(name, file, old, new, breaks, (test,))
+  for name, file, old, new, breaks, test in (
+    (
+      "rssm-reward-before-action",
+      "world_models/rssm.py",
+      "change = found.change()[:, :-1]",
+      "change = found.belief.features()[:, :-1]",
+      "the reward is told without the action that brings it",
+      _RSSM,
+    ),
+    (
+      "rssm-action-shifted",
+      "world_models/rssm.py",
+      "actions.encode(seen.action[:, :-1]",
+      "actions.encode(seen.action[:, 1:]",
+      "an observation is to tell the action that comes after it",
+      _RSSM,
+    ),
+    (
+      "rssm-padding-remembered",
+      "world_models/rssm.py",
+      "t.time[:, 1:] != t.time[:, :-1] + 1",
+      "t.time[:, 1:] < t.time[:, :-1]",
+      "a first row repeated in front is remembered as often",
+      _RSSM,
+    ),
+    (
+      "rssm-never-fresh",
+      "networks/rssm.py",
+      "jnp.where(fresh[:, None, None], first, memory)",
+      "jnp.where(fresh[:, None, None], memory, memory)",
+      "an episode begins with the memory of another one",
+      "networks/test_rssm_networks.py",
+    ),
+    (
+      "kl-sides",
+      "ops/latents.py",
+      "balance * to_prior + (1.0 - balance) * to_posterior",
+      "balance * to_posterior + (1.0 - balance) * to_prior",
+      "the posterior is drawn to the prior, more than the prior to it",
+      "ops/test_latents.py",
+    ),
+    (
+      "history-backwards",
+      "replay/windows.py",
+      "back = jnp.arange(length)[::-1]",
+      "back = jnp.arange(length)",
+      "histories run backwards in time",
+      "replay/test_windows.py",
+    ),
+    (
+      "history-of-the-first",
+      "imagination/rollout.py",
+      "lambda x: x[:, -1], starts",
+      "lambda x: x[:, 0], starts",
+      "rollouts are said to start where their histories begin",
+      "training/test_histories.py",
+    ),
+  )
+)
+
 _DATA = (
   Mutant(
     "statistics-of-all",
@@ -793,4 +857,4 @@ _SEARCHED = tuple(
 )
 
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
-MUTANTS += _IN_THE_MODEL + _PLANS + _SEARCHED
+MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)

@@ -103,3 +103,15 @@ def test_nothing_to_draw_weighs_nothing():
   index = windows.in_runs(runs, jnp.array([0, 9]), jnp.array([3, 0]), 4)
   np.testing.assert_array_equal(index, [[0] * 5, [9] * 5])
   assert (windows.weights(index) == 0).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_what_leads_to_a_row_is_of_its_episode(length):
+  anchors = jnp.arange(len(STARTS))
+  index = windows.leading_to(jnp.asarray(STARTS), anchors, length)
+  assert index.dtype == jnp.int32
+  for row, led in zip(STARTS, np.asarray(index), strict=True):
+    around = np.arange(row - length + 1, row + 1)
+    inside = (around >= 0) & (EPISODE[np.maximum(around, 0)] == EPISODE[row])
+    first = np.flatnonzero(EPISODE == EPISODE[row])[0]
+    np.testing.assert_array_equal(led, np.where(inside, around, first))

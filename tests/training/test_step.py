@@ -145,6 +145,7 @@ _SLOW = (
   "ensemble",
   "morel",
   "sumo",
+  "mamba",
 )
 _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
@@ -167,7 +168,7 @@ def test_presets_train_and_are_traced_once(loaded, preset):
   "preset",
   [
     "logo_macql",
-    *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo")),
+    *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo", "mamba")),
   ],
 )
 def test_the_same_presets_train_on_continuous_actions(continuous, preset):

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.data.dataset import draw_starts, transitions, window_transitions
+from logo_jax.data.dataset import transitions, window_transitions
 from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.rows import imagine_rows
 from logo_jax.replay import ring as ring_lib
 from logo_jax.replay import sampling, windows
 from logo_jax.replay.ring import Collection, Ring
 from logo_jax.replay.sampling import BlockWeights
-from logo_jax.training import mixing
+from logo_jax.training import mixing, segments
 from logo_jax.training.compose import System, batch_shares, imagine_after
 from logo_jax.training.shards import relative_mass
 from logo_jax.training.sources import Acting, Source, UpdateKeys, recorded
@@ -71,7 +71,8 @@ class _Mixed:
     return ring_lib.init(shapes, self._config.replay_collections)
 
   def plan_chunk(self, data: Dataset, key: jax.Array) -> jax.Array:
-    return draw_starts(data.starts, self._num_starts, key)
+    window = self._imagination.model.window
+    return segments.draw_starts(data.starts, self._num_starts, window, key)
 
   def _collect(self, acting: Acting, starts: Transition, key: jax.Array) -> Collection:
     horizon, actor = self._config.horizon, self._learner.actor

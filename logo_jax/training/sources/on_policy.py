@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax.config import ExperimentConfig
-from logo_jax.data.dataset import draw_starts, transitions
+from logo_jax.data.dataset import transitions
 from logo_jax.imagination.rollouts import imagine_rollouts
+from logo_jax.training import segments
 from logo_jax.training.compose import System
 from logo_jax.training.shards import relative_mass
 from logo_jax.training.sources import Acting, Source, UpdateKeys, keep_nothing
@@ -26,7 +27,8 @@ def make(system: System, config: ExperimentConfig, axis_name: str | None) -> Sou
   budget = config.horizon, system.max_steps
 
   def plan(data: Dataset, keys: UpdateKeys) -> jax.Array:
-    return draw_starts(data.starts, num_starts, keys.real)
+    window = imagination.model.window
+    return segments.draw_starts(data.starts, num_starts, window, keys.real)
 
   def draw(
     ready: tuple[()], acting: Acting, rows: Rows, index: jax.Array, keys: UpdateKeys

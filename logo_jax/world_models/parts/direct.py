@@ -44,9 +44,9 @@ def make(frame: Frame, config: Any) -> Dynamics:
       reward=nets.reward(params, fixed_obs, fixed_state, now),
       termination=nets.termination(params, fixed_state, now),
       legal=nets.legal(params, fixed_obs) if discrete else (),
-      mean=_view(frame.state.standardised(state), frame.obs.standardised(obs)),
+      mean=one_view(frame.state.standardised(state), frame.obs.standardised(obs)),
       std=jnp.sqrt(
-        _view(
+        one_view(
           frame.state.variance(state_output, now.state),
           frame.obs.variance(obs_output, now.obs),
         )
@@ -70,7 +70,7 @@ def make(frame: Frame, config: Any) -> Dynamics:
   )
 
 
-def _view(state: jax.Array, obs: jax.Array) -> jax.Array:
+def one_view(state: jax.Array, obs: jax.Array) -> jax.Array:
   """States [*b, S] and observations [*b, N, O] as one view of one group."""
   both = jnp.concatenate([state, obs.reshape(*state.shape[:-1], -1)], -1)
   return both[..., None, None, :]

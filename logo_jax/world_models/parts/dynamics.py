@@ -100,10 +100,14 @@ class Frame(NamedTuple):
 
   def predict(self, said: Said, latent: Latent) -> tuple[Latent, Prediction]:
     """What is said, in the environment's units, and what the rollout goes on from."""
+    return Latent(*self.bound(said), latent.depth + 1.0), self.prediction(said)
+
+  def prediction(self, said: Said) -> Prediction:
+    """What is said, in the environment's units."""
     # The class weight shifts the head's log-odds by its logarithm; undone, `discount`
     # is the expected one and values of imagined steps are not biased by the weight.
     shift = jnp.log(self.termination_class_weight)
-    prediction = Prediction(
+    return Prediction(
       obs=self.obs.vector(said.obs),
       state=self.state.vector(said.state),
       reward=unstandardise(said.reward, self.statistics.reward),
@@ -112,7 +116,6 @@ class Frame(NamedTuple):
       mean=said.mean,
       std=said.std,
     )
-    return Latent(*self.bound(said), latent.depth + 1.0), prediction
 
   def bound(self, said: Said) -> tuple[Tokens, Tokens]:
     """Observations and state from which rollouts, and windows, go on."""
@@ -127,15 +130,32 @@ class Frame(NamedTuple):
 
   def head_losses(self, said: Said, after: After) -> dict[str, jax.Array]:
     """Cross entropies of termination, by class weight, and of legal actions."""
-    weight = jnp.where(after.ended, self.termination_class_weight, 1.0)
-    losses = {
-      "termination": weight
-      * sigmoid_binary_cross_entropy(said.termination, after.ended)
-    }
+    losses = {"termination": self.end_loss(said.termination, after)}
     if self.spec.action_kind == "discrete":
-      legal = sigmoid_binary_cross_entropy(said.legal, after.legal)
-      losses["legal"] = legal.mean((-2, -1))
+      assert isinstance(said.legal, jax.Array)
+      losses["legal"] = self.legal_loss(said.legal, after.legal)
     return losses
+
+  def end_loss(self, termination: jax.Array, after: After) -> jax.Array:
+    """Cross entropy of the logit of an end, by class weight."""
+    weight = jnp.where(after.ended, self.termination_class_weight, 1.0)
+    return weight * sigmoid_binary_cross_entropy(termination, after.ended)
+
+  def legal_loss(self, said: jax.Array, legal: jax.Array) -> jax.Array:
+    """Mean cross entropy of the logits of legal actions."""
+    return sigmoid_binary_cross_entropy(said, legal).mean((-2, -1))
+
+  def error(self, said: Said, after: After) -> jax.Array:
+    """Squared errors and cross entropies, summed: what fits are selected by.
+
+    Of the reward's squared error e it takes log(1 + e): a victory seen a step too early
+    would else outweigh thousands of states. That is no proper score where large rewards
+    come by chance.
+    """
+    error = self.obs.error(said.obs, after.obs)
+    error += self.state.error(said.state, after.state)
+    error += jnp.log1p((said.reward - after.reward) ** 2)
+    return sum(self.head_losses(said, after).values(), start=error)
 
 
 def make(
@@ -189,21 +209,16 @@ class _Model:
   def validate(
     self, params: Params, t: Transition, weight: jax.Array, key: jax.Array
   ) -> jax.Array:
-    """Squared errors and cross entropies of what rollouts read, summed.
+    """The error (`Frame.error`) of what rollouts read.
 
     The training loss would not do: a beta-NLL is no proper score, and auxiliary paths
-    do not enter a rollout. Of the reward's squared error e it takes log(1 + e): a
-    victory seen a step too early would else outweigh thousands of states. That is no
-    proper score either, where large rewards come by chance.
+    do not enter a rollout.
     """
     del key
 
     def one(now: Now, after: After) -> tuple[Said, jax.Array]:
       said = self._dynamics.step(params, now)
-      error = self._frame.obs.error(said.obs, after.obs)
-      error += self._frame.state.error(said.state, after.state)
-      error += jnp.log1p((said.reward - after.reward) ** 2)
-      return said, sum(self._frame.head_losses(said, after).values(), start=error)
+      return said, self._frame.error(said, after)
 
     return jnp.mean(weight * self._over_window(one, t, weight))
 
