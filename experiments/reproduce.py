@@ -6,8 +6,8 @@ by side; what is finished is not done again, what was interrupted, however, goes
 where it was, and what fails is named at the end. Tables share runs, each budget in a
 folder of its own. Systems that are not in this version are named.
 
-Results go to `<results>/<table>/<budget>/`: a small JSON for each cell of the table, and
-table.md, table.tex and long.csv, made of these alone, which `--render` does again
+Results go to `<results>/<table>/<budget>/`: a small JSON for each cell of the table,
+and table.md, table.tex and long.csv, made of these alone, which `--render` does again
 without running anything.
 
 Example: python experiments/reproduce.py --table=6 --budget=quick --workers=2

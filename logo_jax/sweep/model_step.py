@@ -40,6 +40,7 @@ class Config:
   batch_size: int = 128  # transitions of a training step
   transitions: int = 5_000  # to record; trajectories start from held-out ones
   repeats: int = 20  # timed calls of each model
+  measures: tuple[str, ...] = MEASURES  # what is timed
 
 
 class Subject(NamedTuple):
@@ -73,6 +74,9 @@ def check(config: Config) -> None:
   for name in config.sizes:
     if name not in ("same", "matched"):
       raise ValueError(f"sizes: allowed are same, matched; got {name!r}")
+  for name in config.measures:
+    if name not in MEASURES:
+      raise ValueError(f"measures: allowed are {', '.join(MEASURES)}; got {name!r}")
   counts = "trajectories horizon batch_size transitions".split()
   ranges.check(
     "", config, repeats="[2", hidden_size="[2", **dict.fromkeys(counts, "[1")
@@ -104,7 +108,7 @@ def measured(
   about = {"device": outcomes.device_name(), "versions": outcomes.versions()}
   report: dict[str, Any] = about | dataclasses.asdict(config) | {"models": []}
   for of_network in timed:
-    report["models"] += compare(of_network, inputs, config.repeats)
+    report["models"] += compare(of_network, inputs, config.repeats, config.measures)
     show(report)
   return report
 
@@ -221,7 +225,10 @@ def by_turns(
 
 
 def compare(
-  chosen: Sequence[Subject], inputs: Inputs, repeats: int
+  chosen: Sequence[Subject],
+  inputs: Inputs,
+  repeats: int,
+  measures: Sequence[str] = MEASURES,
 ) -> list[dict[str, Any]]:
   """Times models against the first of them.
 
@@ -238,7 +245,7 @@ def compare(
     row["multiply_adds_to_logo"] = row["multiply_adds"] / rows[0]["multiply_adds"]
     row["parameters_to_logo"] = row["parameters"] / rows[0]["parameters"]
   calls = [program.calls() for program in programs]
-  for measure in MEASURES:
+  for measure in measures:
     seconds = by_turns({str(i): c[measure] for i, c in enumerate(calls)}, repeats)
     for row, own in zip(rows, seconds.values(), strict=True):
       row[measure] = _spread(own) | {"to_logo": _spread(own / seconds["0"])}

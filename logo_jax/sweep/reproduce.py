@@ -168,7 +168,7 @@ def _of_models(place: Place, result: Mapping[str, Any]) -> dict[str, Any]:
     models = {row["name"]: row for row in result["models"]}
     timed = models[place.system.label]
     measures = {}
-    for name in ("sequential", "batched", "train_step"):
+    for name in result["measures"]:
       measures[name] = _one(timed[name]["median"])
       measures[f"{name}_to_logo"] = _one(timed[name]["to_logo"]["median"])
     return about | {"seed": 0, "num_seeds": 1, "measures": measures}
