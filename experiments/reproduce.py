@@ -7,8 +7,8 @@ where it was, and what fails is named at the end. Tables share runs, each budget
 folder of its own. Systems that are not in this version are named.
 
 Results go to `<results>/<table>/<budget>/`: a small JSON for each cell of the table,
-and table.md, table.tex and long.csv, made of these alone, which `--render` does again
-without running anything.
+and table.md, table.tex, long.csv and learning curves, made of these alone, which
+`--render` does again without running anything.
 
 Example: python experiments/reproduce.py --table=6 --budget=quick --workers=2
 """
@@ -44,6 +44,7 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would be done, and its 
 _RENDER = flags.DEFINE_bool("render", False, "Make tables of the results there are.")
 _DATASETS = flags.DEFINE_list("datasets", [], "Rows of these alone.")
 _SYSTEMS = flags.DEFINE_list("systems", [], "Columns of these alone.")
+_FIGURES = flags.DEFINE_bool("figures", True, "Draw learning curves with --render.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the first run.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/paper", "Where the runs go.")
@@ -102,6 +103,7 @@ def _report(table: Planned, root: pathlib.Path) -> None:
     say(f"table {table.manifest.table}: nothing is finished")
     return
   print(paper_table.render(table.manifest, out))
+  paper_table.draw(table.manifest, out)
   every = [
     record for record in records.read_folder(out).values() if record["updates"] > 0
   ]
@@ -114,6 +116,8 @@ def _render(chosen: list[Manifest]) -> None:
   for table in chosen:
     for folder in sorted((_results() / table.table).glob("*/")):
       paper_table.render(table, folder)
+      if _FIGURES.value:
+        paper_table.draw(table, folder)
       print(folder / "table.md")
 
 

@@ -8,6 +8,7 @@ updates, fit_updates      of the learner and of the world model
 seed, num_seeds           the first seed, and how many runs
 measures                  name to mean, ci95 (half width; null where unknown), seeds (a
                           value each) and over, what the interval is over
+curve                     of the return: share of the updates, mean, ci95; {} if unknown
 data                      the dataset: return, return_ci95, random, expert (returns of
                           random and of the expert's play), as far as known
 dataset_hash, config_hash of the data's content; of all that was configured but paths
@@ -69,6 +70,7 @@ def of_run(
     "num_seeds": results["num_seeds"],
     "measures": _measures(results, data),
     "data": data,
+    "curve": _curve(run_dir, results["updates"]),
     "dataset_hash": config.get("dataset_hash", ""),
     "config_hash": config_hash(config),
     "versions": results["versions"],
@@ -154,6 +156,14 @@ def _measures(results: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, 
       "over": over,
     }
   return found
+
+
+def _curve(run_dir: str | os.PathLike[str], updates: int) -> dict[str, list[float]]:
+  try:
+    points = runs.curve_by_share(run_dir, updates)
+  except ValueError:  # policies were not played
+    return {}
+  return dict(zip(("share", "mean", "ci95"), (x.tolist() for x in points), strict=True))
 
 
 def _data(results: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def folder(cell: Cell, root: str | os.PathLike[str]) -> pathlib.Path:
 
 def slug(name: str) -> str:
   """A name as one that a file can have."""
-  return name.replace("/", "-")
+  return name.replace("/", "-").replace(" ", "-")
 
 
 def write(cell: Cell, root: str | os.PathLike[str]) -> pathlib.Path:

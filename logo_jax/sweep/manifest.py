@@ -19,6 +19,7 @@ class System:
   entry: str
   paper: str = ""  # the paper's column that stands beside it
   later: bool = False  # run when the rows are whole without it
+  reference: bool = False  # shown, but never the best
 
   @property
   def label(self) -> str:

@@ -6,8 +6,11 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from logo_jax import files
-from logo_jax.reporting import aggregates, records, tables
+from logo_jax.reporting import aggregates, curves_figure, records, tables
+from logo_jax.reporting.figures import Curve
 from logo_jax.reporting.records import Record
 from logo_jax.sweep.manifest import Manifest, Row
 
@@ -38,6 +41,33 @@ def render(manifest: Manifest, folder: str | os.PathLike[str]) -> str:
   everything = [record for by_system in found.values() for record in by_system.values()]
   records.write_csv(folder / "long.csv", everything)
   return text
+
+
+def draw(manifest: Manifest, folder: str | os.PathLike[str]) -> None:
+  """Draws the learning curves of a table's records: curves.png and curves.svg.
+
+  Args:
+    manifest: the table.
+    folder: of the records. Where none has a curve nothing is drawn.
+
+  Raises:
+    ValueError: a record is damaged.
+  """
+  found, panels, references = read(folder), {}, {}
+  for row in manifest.rows:
+    there, title = found.get(row.key, {}), " ".join(row.labels)
+    for name, record in there.items():
+      curve = record.get("curve")
+      if curve:
+        panels.setdefault(title, {})[name] = _as_curve(curve)
+        references[title] = record["data"]["return"]
+  if panels:
+    curves_figure.draw(pathlib.Path(folder) / "curves", panels, references)
+
+
+def _as_curve(curve: Mapping[str, list[float | None]]) -> Curve:
+  parts = [np.array(curve[k], np.float64) for k in ("share", "mean", "ci95")]
+  return parts[0], parts[1], parts[2]
 
 
 def read(folder: str | os.PathLike[str]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -90,7 +120,7 @@ def counts(manifest: Manifest, found: Found) -> str:
   names = ", ".join(manifest.flagship)
   filled = tied = first = 0
   for row in manifest.rows:
-    means = _means(row, found.get(row.key, {}))
+    means = _rivals(manifest, _means(row, found.get(row.key, {})))
     own = [name for name in manifest.flagship if name in means]
     if not own or len(own) == len(means):
       continue
@@ -133,7 +163,7 @@ def _here(
   manifest: Manifest, row: Row, there: Mapping[str, Record]
 ) -> dict[str, str | None]:
   means = _means(row, there)
-  bold, digits = best(row, means), _digits(row, means)
+  bold, digits = best(row, _rivals(manifest, means)), _digits(row, means)
   cells: dict[str, str | None] = {}
   if row.kind == "experiment":
     data = [r["data"] for r in there.values() if r.get("data", {}).get("return")]
@@ -184,6 +214,14 @@ def _means(
   return found
 
 
+def _rivals(
+  manifest: Manifest, means: Mapping[str, tuple[float, float | None]]
+) -> dict[str, tuple[float, float | None]]:
+  """Without those that are shown for reference alone."""
+  references = {system.label for system in manifest.systems if system.reference}
+  return {name: pair for name, pair in means.items() if name not in references}
+
+
 def _cell(pair: tuple[float, float | None], digits: int, bold: bool = False) -> str:
   text = tables.format_mean_ci(*pair, digits=digits)
   return f"**{text}**" if bold else text
@@ -202,6 +240,8 @@ def _width(ci: float | None) -> float:
 def _remarks(manifest: Manifest, found: Found) -> Iterable[str]:
   every = [record for there in found.values() for record in there.values()]
   yield " ".join(manifest.note.split())
+  if any(record["budget"] == "quick" for record in every):
+    yield "Budget quick: it shows that all of it works; its figures say nothing."
   yield (
     "Bold: the best of a row, and what is tied with it within 95% intervals; in the "
     f"paper's lines the best mean. {counts(manifest, found)}"
@@ -237,7 +277,8 @@ def _budgets(every: Sequence[Record]) -> Iterable[str]:
     if record.get("fit_updates"):
       updates.append(f"{record['fit_updates']} of the model's fit")
     said = " after ".join([*updates, ""][:2]).removesuffix(" after ") or "no training"
-    names = work.setdefault(f"{said}, {record['num_seeds']} seeds", [])
+    seeds = "one seed" if record["num_seeds"] == 1 else f"{record['num_seeds']} seeds"
+    names = work.setdefault(f"{said}, {seeds}", [])
     names += [record["system"]] * (record["system"] not in names)
   yield "\n".join(f"- {said}: {', '.join(names)}" for said, names in work.items())
   commands = dict.fromkeys(record["command"] for record in every)

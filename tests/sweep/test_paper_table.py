@@ -143,14 +143,38 @@ def test_the_repositorys_tables_are_those_of_its_results(tmp_path):
   """The command that README names gives what is there, to the letter."""
   shutil.copytree(ROOT / "results", tmp_path / "results")
   made = sorted((tmp_path / "results").glob("*/*/*.*"))
-  made = [path for path in made if path.suffix != ".json"]
+  made = [path for path in made if path.suffix in (".md", ".tex", ".csv")]
   assert made
   for path in made:
     path.unlink()
   command = [sys.executable, str(ROOT / "experiments/reproduce.py"), "--render"]
+  command.append("--figures=false")
   command.append(f"--results={tmp_path / 'results'}")
   done = subprocess.run(command, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   for path in made:
     committed = ROOT / "results" / path.relative_to(tmp_path / "results")
     assert path.read_text() == committed.read_text(), committed
+
+
+def test_curves_are_drawn_of_records(tmp_path):
+  table, out = _read(tmp_path), tmp_path / "out"
+  curve = {"share": [0.5, 1.0], "mean": [1.0, 2.0], "ci95": [None, None]}
+  files.write_json(out / "3m--bc.json", record("bc", [1.0], curve=curve))
+  files.write_json(out / "3m--macql.json", record("macql", [1.0]))  # not played
+  paper_table.draw(table, out)
+  assert (out / "curves.png").stat().st_size > 5_000
+  assert "<svg" in (out / "curves.svg").read_text()
+  before = (out / "curves.svg").read_bytes()
+  paper_table.draw(table, out)
+  assert (out / "curves.svg").read_bytes() == before
+
+
+def test_references_are_never_the_best(tmp_path):
+  text = TEXT.replace('paper = "MACQL"', 'paper = "MACQL"\nreference = true')
+  table, out = _read(tmp_path, text), tmp_path / "out"
+  for system, seeds in {"macql": [3.0], "bc": [1.0], "logo_macql": [2.0]}.items():
+    files.write_json(out / f"3m--{system}.json", record(system, seeds))
+  made = paper_table.render(table, out)
+  assert "**2.00 ± 0.20**" in made and "**3.00 ± 0.20**" not in made
+  assert "tied within the intervals in 1 of 1" in made
