@@ -11,7 +11,9 @@ from logo_jax.config import ExperimentConfig
 
 
 def systems(
-  entries: Sequence[str], base: Callable[[str], ExperimentConfig] = presets.get
+  entries: Sequence[str],
+  base: Callable[[str], ExperimentConfig] = presets.get,
+  flag: str = "presets",
 ) -> dict[str, ExperimentConfig]:
   """Reads presets with other fields, for example `late@logo:horizon=15`.
 
@@ -21,6 +23,7 @@ def systems(
   Args:
     entries: as in `read`.
     base: name to the configuration whose fields an entry changes.
+    flag: what the list is called in errors.
 
   Returns:
     Label to configuration, of which the label is the `preset`.
@@ -32,8 +35,8 @@ def systems(
   def make(name: str, fields: dict[str, Any]) -> ExperimentConfig:
     return changed(base(name), fields)
 
-  check_some("presets", entries)
-  found = read("presets", entries, make)
+  check_some(flag, entries)
+  found = read(flag, entries, make)
   return {k: dataclasses.replace(v, preset=k) for k, v in found.items()}
 
 

@@ -57,6 +57,11 @@ def device_name() -> str:
   return jax.local_devices()[0].device_kind
 
 
+def versions() -> dict[str, str]:
+  """Of what figures depend on."""
+  return {"logo_jax": logo_jax.__version__, "jax": jax.__version__}
+
+
 def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
   """What was trained, on what and for how long."""
   config, card = session.config, loaded.card
@@ -82,7 +87,7 @@ def describe(session: Session, loaded: LoadedDataset) -> dict[str, Any]:
     "updates_per_second": _updates_per_second(session),
     "seconds": spent,
     "device": f"{device_name()} x{session.mesh.size}",
-    "versions": {"logo_jax": logo_jax.__version__, "jax": jax.__version__},
+    "versions": versions(),
   } | (won | plans.who(config, session.system))
 
 

@@ -115,7 +115,7 @@ def test_the_benchmark_of_loading_reads_what_it_writes(monkeypatch, tmp_path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_name_systems_and_models_that_exist(page: pathlib.Path):
   text = page.read_text().replace("\\\n", "")
-  found = re.findall(r"--(models|presets)=([^\s`]+)", text)
+  found = re.findall(r"--(models|systems)=([^\s`]+)", text)
   assert found
   for flag, value in found:
     parse = model_study.models if flag == "models" else entries.systems

@@ -1,4 +1,4 @@
-"""Tables as aligned plain text and as Markdown."""
+"""Tables as aligned plain text, as Markdown and as LaTeX."""
 
 from collections.abc import Mapping, Sequence
 import math
@@ -53,6 +53,39 @@ def markdown_table(
   ]
   lines = [_aligned(line, widths, numeric) for line in [header, rule, *body]]
   return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def latex_table(rows: Sequence[Row], caption: str = "", digits: int = 2) -> str:
+  """Like `text_table`, as a LaTeX table; needs the package booktabs.
+
+  What is bold in Markdown, `**1.0**`, is bold here.
+  """
+  header, body, numeric = _cells(rows, None, digits)
+  header, *body = [[_latex(cell) for cell in line] for line in [header, *body]]
+  lines = [f"    {' & '.join(line)} \\\\" for line in body]
+  return "\n".join(
+    [
+      "\\begin{table}",
+      "  \\centering",
+      f"  \\caption{{{_latex(caption)}}}",
+      f"  \\begin{{tabular}}{{{''.join('lr'[right] for right in numeric)}}}",
+      "    \\toprule",
+      f"    {' & '.join(header)} \\\\",
+      "    \\midrule",
+      *lines,
+      "    \\bottomrule",
+      "  \\end{tabular}",
+      "\\end{table}\n",
+    ]
+  )
+
+
+def _latex(text: str) -> str:
+  for char in "&%#_$":
+    text = text.replace(char, f"\\{char}")
+  if text.startswith("**") and text.endswith("**"):
+    text = f"\\textbf{{{text[2:-2]}}}"
+  return text.replace("±", "$\\pm$").replace("–", "--").replace("²", "$^2$")
 
 
 def _cells(

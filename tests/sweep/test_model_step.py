@@ -1,33 +1,21 @@
 """The comparison of what imagined steps cost, on a toy and with tiny networks."""
 
-import importlib
 import json
 import math
 import pathlib
 import subprocess
 import sys
 
-from absl import flags
 import jax
 import numpy as np
 import pytest
 
 from logo_jax import files
+from logo_jax.sweep import model_step as bench
 from tests import skirmish
 
-FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
+FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
 NAMES = ["logo", *["direct", "ensemble of 2"] * 2]
-
-
-@pytest.fixture(scope="module")
-def bench():
-  """The binary as a module; its flags go again, since other binaries have the same."""
-  before = set(flags.FLAGS)
-  sys.path.insert(0, str(FOLDER))
-  yield importlib.import_module("model_step")
-  sys.path.remove(str(FOLDER))
-  for name in set(flags.FLAGS) - before:
-    delattr(flags.FLAGS, name)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +24,14 @@ def loaded():
 
 
 @pytest.fixture(scope="module")
-def inputs(bench, loaded):
+def inputs(loaded):
   return bench.draw(loaded, trajectories=3, horizon=2, batch_size=4)
 
 
 @pytest.mark.parametrize(
   "network", ["mlp", pytest.param("entity", marks=pytest.mark.slow)]
 )
-def test_all_models_say_the_same_of_every_step(bench, loaded, inputs, network):
+def test_all_models_say_the_same_of_every_step(loaded, inputs, network):
   said, trained = set(), set()
   chosen = bench.subjects(loaded, network, 16, [2])
   assert [subject.name for subject in chosen] == NAMES
@@ -63,7 +51,7 @@ def test_all_models_say_the_same_of_every_step(bench, loaded, inputs, network):
 
 
 @pytest.mark.parametrize("network", ["mlp", "entity"])
-def test_a_member_matches_in_parameters(bench, loaded, network):
+def test_a_member_matches_in_parameters(loaded, network):
   logo, *others = bench.subjects(loaded, network, 64, [2])
   wanted = bench.num_parameters(logo.model)
   same, matched = (o for o in others if o.name == "direct")
@@ -74,19 +62,19 @@ def test_a_member_matches_in_parameters(bench, loaded, network):
   assert two[1] == 2 * bench.num_parameters(matched.model)
 
 
-def test_the_nearest_width_is_found(bench):
+def test_the_nearest_width_is_found():
   assert bench.matched_width(lambda width: width**2, 101, 1) == 10
   assert bench.matched_width(lambda width: width**2, 120, 1) == 11
   assert bench.matched_width(lambda width: width**2, 300, 8) == 16
 
 
 @pytest.fixture(scope="module")
-def chosen(bench, loaded):
+def chosen(loaded):
   return bench.subjects(loaded, "mlp", 8, [3])[:3]
 
 
 @pytest.mark.slow
-def test_scores_are_the_models_own(bench, chosen, inputs):
+def test_scores_are_the_models_own(chosen, inputs):
   for subject in chosen:
     program = bench.Programs(subject.model, subject.uncertainty, inputs)
     out = program.calls()["batched"]()
@@ -95,7 +83,7 @@ def test_scores_are_the_models_own(bench, chosen, inputs):
 
 
 @pytest.mark.slow
-def test_rows_of_a_comparison(bench, chosen, inputs):
+def test_rows_of_a_comparison(chosen, inputs):
   logo, direct, ensemble = rows = bench.compare(chosen, inputs, repeats=2)
   # All members are computed: their products are three times those of one of them.
   assert ensemble["matmul_multiply_adds"] == 3 * direct["matmul_multiply_adds"]
@@ -113,7 +101,7 @@ def test_rows_of_a_comparison(bench, chosen, inputs):
   assert math.isfinite(json.loads(json.dumps(files.plain(rows)))[2]["parameters"])
 
 
-def test_calls_come_by_turns(bench):
+def test_calls_come_by_turns():
   seen = []
   seconds = bench.by_turns(
     {name: (lambda name=name: seen.append(name)) for name in "abc"}, repeats=2
@@ -122,7 +110,7 @@ def test_calls_come_by_turns(bench):
   assert all(x.shape == (2,) for x in seconds.values())
 
 
-def test_trajectories_follow_their_episode(bench, loaded, inputs):
+def test_trajectories_follow_their_episode(loaded, inputs):
   first = np.asarray(inputs.starts.action)
   np.testing.assert_array_equal(inputs.actions[:, 0], first)
   with pytest.raises(ValueError, match="no held-out episode has 9 steps"):

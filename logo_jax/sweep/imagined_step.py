@@ -1,4 +1,4 @@
-"""A world model's compiled calls that `model_step.py` times, and what they compute."""
+"""A world model's compiled calls that are timed, and what they compute."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -1,0 +1,76 @@
+"""Learning curves of many datasets in one figure, as PNG and SVG."""
+
+from collections.abc import Mapping
+import math
+import os
+import pathlib
+from typing import Any
+
+from logo_jax import files
+from logo_jax.reporting.figures import Curve, draw_curve
+
+_COLUMNS = 4
+
+
+def draw(
+  path: str | os.PathLike[str],
+  panels: Mapping[str, Mapping[str, Curve]],
+  references: Mapping[str, float],
+  xlabel: str = "share of the updates",
+) -> None:
+  """Draws a panel for each dataset; a system looks the same in all of them.
+
+  Args:
+    path: without a suffix; `<path>.png` and `<path>.svg` are written.
+    panels: title to system to (steps, mean, half width), see `figures.learning_curves`.
+    references: title to the level of a dashed line, the data's mean.
+    xlabel: what the steps are.
+
+  Raises:
+    ValueError: there are no panels.
+  """
+  if not panels:
+    raise ValueError("panels: none are given; a figure needs at least one")
+  import matplotlib
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  systems = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+  columns = min(_COLUMNS, len(panels))
+  lines = math.ceil(len(panels) / columns)
+  size = (3.0 * columns + 1.6, 2.5 * lines + 0.6)
+  figure = Figure(figsize=size, dpi=130, layout="constrained")
+  FigureCanvasAgg(figure)
+  axes = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
+  for panel, (title, curves) in zip(axes, panels.items(), strict=False):
+    for name, curve in curves.items():
+      draw_curve(panel, systems.index(name), name, curve)
+    if title in references:
+      panel.axhline(references[title], color="#555555", linestyle=(0, (4, 3)))
+    _dress(panel, title)
+  for panel in axes[len(panels) :]:
+    panel.set_visible(False)
+  figure.supxlabel(f"{xlabel}; dashed: the data", fontsize=9)
+  figure.supylabel("episode return", fontsize=9)
+  known = {
+    label: handle
+    for panel in axes
+    for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+  }
+  figure.legend(
+    [known[name] for name in systems], systems, loc="outside right upper", frameon=False
+  )
+  path = pathlib.Path(path)
+  for suffix in (".png", ".svg"):
+    with files.replacing(path.with_name(path.name + suffix)) as temporary:
+      with matplotlib.rc_context({"svg.hashsalt": "logo_jax"}):  # the same each time
+        same = {"Date": None} if suffix == ".svg" else {}
+        figure.savefig(temporary, format=suffix[1:], metadata=same)
+
+
+def _dress(axes: Any, title: str) -> None:
+  axes.set_title(title, loc="left", fontsize=9)
+  axes.grid(color="#DDDDDD", linewidth=0.6)
+  axes.set_axisbelow(True)
+  for side in ("top", "right"):
+    axes.spines[side].set_visible(False)

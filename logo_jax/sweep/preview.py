@@ -1,0 +1,40 @@
+"""What a plan would do, and how long it would take, before it begins."""
+
+from collections.abc import Sequence
+import os
+
+from logo_jax.logging import say
+from logo_jax.reporting import tables
+from logo_jax.sweep import cells as cells_lib
+from logo_jax.sweep import costs, pool
+from logo_jax.sweep.cells import Cell
+
+
+def text(plan: Sequence[Cell], root: str | os.PathLike[str], workers: int) -> str:
+  """A line for each cell and one for all.
+
+  Args:
+    plan: the cells.
+    root: their folder.
+    workers: processes side by side.
+  """
+  seconds = pool.known_seconds(plan, root)
+  estimates = costs.estimates(plan, seconds)
+  left = [cell for cell in plan if not cells_lib.finished(cell, root)]
+  rows = []
+  for cell in plan:
+    known, own = seconds.get(cell.name), costs.in_words(estimates[cell.name])
+    state = "to do" if cell in left else "finished"
+    cost = (costs.in_words(known) if known else "") if cell not in left else f"~ {own}"
+    rows.append({"cell": cell.name, "": state, "time": cost})
+  total = sum(estimates[cell.name] for cell in left)
+  return (
+    f"{tables.text_table(rows)}\n"
+    f"{len(left)} of {len(plan)} cells to do, about "
+    f"{costs.in_words(total / workers)} by {workers} at a time"
+  )
+
+
+def show(plan: Sequence[Cell], root: str | os.PathLike[str], workers: int) -> None:
+  """Says `text` on stderr."""
+  say(text(plan, root, workers))

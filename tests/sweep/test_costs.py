@@ -1,0 +1,46 @@
+"""What is said of how long a plan takes."""
+
+import pytest
+
+from logo_jax.sweep import costs, status
+from logo_jax.sweep.cells import Cell
+
+
+def _cell(name, dataset="smax/3m/medium", updates=100, seeds=1, learner="macql"):
+  config = {
+    "dataset": dataset,
+    "learner": {"name": learner},
+    "total_updates": updates,
+    "num_seeds": seeds,
+  }
+  return Cell(name, "experiment", config)
+
+
+def test_cells_take_as_long_as_their_like():
+  plan = [_cell("a"), _cell("b", updates=200, seeds=3), _cell("far", "smax/2s3z/x", 50)]
+  found = costs.estimates(plan, {"a": 10.0})
+  assert found == {"a": 10.0, "b": 60.0, "far": 5.0}
+  # Of the same scenario, if there is one.
+  found = costs.estimates([*plan, _cell("c", "smax/2s3z/y")], {"a": 10.0, "c": 40.0})
+  assert found["far"] == 20.0 and found["b"] == 60.0
+
+
+def test_rates_where_nothing_was_measured():
+  found = costs.estimates([_cell("a", updates=1_000), _cell("b", "mamujoco/x/y")], {})
+  assert found == pytest.approx({"a": 40 + 12, "b": 40 + 2})
+
+
+@pytest.mark.parametrize(
+  ("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (11_100, "3 h 05")]
+)
+def test_times_are_readable(seconds, words):
+  assert costs.in_words(seconds) == words
+
+
+def test_the_line_counts_cells_and_time():
+  plan = [_cell("a"), _cell("b"), _cell("c")]
+  shown = status.Status(plan, {"a"}, {"a": 1.0, "b": 600.0, "c": 600.0}, workers=2)
+  assert shown.line() == "1/3 cells, 0 running, 0 s gone, about 10 min left"
+  shown.begun(plan[1])
+  shown.ended(plan[1], 1_200.0)  # twice as long as estimated, and so will be the next
+  assert shown.line() == "2/3 cells, 0 running, 0 s gone, about 10 min left"
