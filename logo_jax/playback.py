@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def evaluate(
   best: bool = False,
   data_dir: str | os.PathLike[str] | None = None,
   greedy: bool = True,
-  actor: Literal["policy", "planner"] | None = None,
+  actor: str | None = None,
 ) -> dict[str, Any]:
   """Plays the last, or the best, checkpoint of a run on final episodes.
 
@@ -44,7 +44,7 @@ def evaluate(
     data_dir: where datasets lie that have names, for runs that need theirs; None is
       where the run found it.
     greedy: the likeliest actions, or else sampled ones.
-    actor: the policies, or the run's planner; None is what the run itself plays.
+    actor: "policy" or "planner", as `ExperimentConfig.actor`; None is the run's own.
 
   Returns:
     `step`, the figures of `outcomes.summarise`, and who has played.
@@ -54,9 +54,9 @@ def evaluate(
   """
   stored, data_hash = _stored_config(run_dir)
   # One device will do, however many trained it.
-  config = dataclasses.replace(
-    stored, data_parallel=1, actor=stored.actor if actor is None else actor
-  )
+  config = dataclasses.replace(stored, data_parallel=1)
+  if actor is not None:
+    config = config_lib.from_dict(config_lib.to_dict(config) | {"actor": actor})
   if data_dir is not None:
     config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
   known = experiment.carried_by(run_dir)

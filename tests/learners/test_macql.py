@@ -10,6 +10,7 @@ import pytest
 from logo_jax.data.dataset import load
 from logo_jax.learners import bc, macql
 from logo_jax.learners.parts import conservative
+from logo_jax.types import Observed
 from tests import toys
 from tests.learners import problems
 
@@ -120,6 +121,32 @@ def test_target_stops_at_termination_and_at_the_range(game):
   )
   metrics = _losses(SMALL, game, endless)
   assert float(metrics["learner/q_target"]) == pytest.approx(3.0)  # the best return
+
+
+def test_the_critic_is_the_least_head_in_the_environments_units(game):
+  config = dataclasses.replace(SMALL, reward_scale=7.0)
+  t = problems.draw_batch(game, 64, jax.random.key(1)).transition
+  learner = macql.make(config, problems.context(game))
+  value = conservative.make_parts(config, problems.context(game)).value
+  critic = learner.critic
+  assert critic is not None and critic.discount == 0.99
+
+  @jax.jit
+  def both(t):
+    params = value.init(jax.random.key(0))
+    heads = value.joint(
+      params, value.contexts(params, t)[0], jax.nn.one_hot(t.action, 2)
+    )
+    return critic.value(
+      {"value": params}, Observed(t.obs, t.state, t.legal), t.action
+    ), heads
+
+  said, heads = both(t)
+  assert (heads.min(0) < heads.max(0)).all()
+  np.testing.assert_allclose(said, heads.min(0) / 7, rtol=1e-5)
+  assert learner.advice_weight == 1.0
+  greedy = dataclasses.replace(SMALL, policy="greedy", backup="greedy")
+  assert macql.make(greedy, problems.context(game)).advice_weight is None
 
 
 @pytest.mark.parametrize("on", ["real", "batch"])
