@@ -170,7 +170,7 @@ class RSSM:
     obs: jax.Array,
     action: jax.Array,
     fresh: jax.Array,
-    keys: jax.Array | None,
+    key: jax.Array | None,
   ) -> Filtered:
     """Follows what was observed and done, from the start of a window on.
 
@@ -180,7 +180,7 @@ class RSSM:
       action: encoded actions [B, T, N, A]; the last ones reach `next_memory` alone.
       fresh: bool [B, T], before these steps all is forgotten; so it is before the
         first one.
-      keys: [T], of the samples of each step; None takes the likeliest classes.
+      key: of the samples; None takes the likeliest classes.
     """
     first = jnp.broadcast_to(
       self.first_memory(params)[None],
@@ -189,16 +189,17 @@ class RSSM:
     seen = apply(self._nets["encoder"], params["encoder"], obs)
 
     def step(memory: jax.Array, now: tuple) -> tuple[jax.Array, Filtered]:
-      seen, action, fresh, key = now
+      seen, action, fresh, count = now
       memory = jnp.where(fresh[:, None, None], first, memory)
       prior = self.prior(params, memory)
       posterior = self.posterior(params, memory, seen)
-      belief = Belief(draw(posterior, key), memory)
+      own = None if key is None else jax.random.fold_in(key, count)
+      belief = Belief(draw(posterior, own), memory)
       memory = self.advance(params, belief, action)
       return memory, Filtered(belief, prior, posterior, memory)
 
     by_time = [x.swapaxes(0, 1) for x in (seen, action, fresh)]
-    _, found = jax.lax.scan(step, first, (*by_time, keys))
+    _, found = jax.lax.scan(step, first, (*by_time, jnp.arange(obs.shape[1])))
     return jax.tree.map(lambda x: x.swapaxes(0, 1), found)
 
 

@@ -198,11 +198,10 @@ class _Model:
     return jnp.mean(weight * self._frame.error(said, self._frame.after(t)))
 
   def _filter(self, params: Params, t: Transition, key: jax.Array) -> Filtered:
-    sampled = self._config.latent == "sample"
-    keys = jax.random.split(key, t.reward.shape[1]) if sampled else None
     obs = self._frame.obs.encode(t.obs).values[..., 0, :]
     action = actions.encode(t.action, self._frame.spec.action_dim)
-    return self._rssm.filter(params, obs, action, _fresh(t), keys)
+    sampled = self._config.latent == "sample"
+    return self._rssm.filter(params, obs, action, _fresh(t), key if sampled else None)
 
   # Imagination.
 

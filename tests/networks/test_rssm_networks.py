@@ -30,20 +30,18 @@ def _window(seed, steps=T):
 
 
 @jax.jit
-def _filter(params, obs, action, fresh, keys):
-  return NET.filter(params, obs, action, fresh, keys)
+def _filter(params, obs, action, fresh):
+  return NET.filter(params, obs, action, fresh, None)
 
 
 def test_two_episodes_in_a_row_are_two_episodes(params):
   """Where the second begins, nothing is left of the first."""
   first, second = _window(1), _window(2)
-  keys = jax.random.key_data(jax.random.split(jax.random.key(3), 2 * T))
   fresh = jnp.arange(2 * T)[None] % T == 0
   joined = [jnp.concatenate(x, 1) for x in zip(first, second, strict=True)]
-  both = _filter(params, *joined, fresh, jax.random.wrap_key_data(keys))
+  both = _filter(params, *joined, fresh)
   for episode, part in ((first, slice(0, T)), (second, slice(T, 2 * T))):
-    own = jax.random.wrap_key_data(keys[part])
-    alone = _filter(params, *episode, fresh[:, :T], own)
+    alone = _filter(params, *episode, fresh[:, :T])
     jax.tree.map(
       lambda x, y, p=part: np.testing.assert_allclose(x[:, p], y, atol=1e-6),
       both,
@@ -51,11 +49,22 @@ def test_two_episodes_in_a_row_are_two_episodes(params):
     )
   # With a memory of the first, the second is another one.
   kept = fresh.at[:, T].set(False)
-  other = _filter(params, *joined, kept, jax.random.wrap_key_data(keys))
+  other = _filter(params, *joined, kept)
   assert (abs(other.prior - both.prior)[:, T:] > 1e-6).any()
   np.testing.assert_allclose(
     both.belief.memory[0, T], NET.first_memory(params), atol=1e-6
   )
+
+
+def test_samples_are_of_the_posterior_and_of_each_step(params):
+  obs, action = _window(1)
+  obs, action = (jnp.repeat(x, 500, 0) for x in (obs, action))
+  same = jnp.repeat(obs[:, :1], T, 1)  # so that steps differ by chance and memory
+  fresh = jnp.ones((500, T), bool)
+  found = jax.jit(NET.filter)(params, same, action, fresh, jax.random.key(3))
+  share = found.belief.sample.reshape(500, T, N, 2, 4).mean(0)
+  np.testing.assert_allclose(share, jax.nn.softmax(found.posterior[0]), atol=0.1)
+  assert (found.belief.sample[:, 0] != found.belief.sample[:, 1]).any()
 
 
 def test_a_prior_knows_what_was_and_a_posterior_what_is(params):

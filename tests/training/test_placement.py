@@ -113,6 +113,10 @@ def _small(preset, patience=6, **changes):
       7,
       marks=pytest.mark.slow,
     ),
+    # A model with a memory, which starts from what led there.
+    pytest.param(
+      _small("mamba", num_seeds=2, data_parallel=2), 4, marks=pytest.mark.slow
+    ),
     # Windows, and policies with a memory.
     pytest.param(
       _small("bc", data_parallel=2, learner=RECURRENT), 1, marks=pytest.mark.slow
