@@ -96,6 +96,9 @@ def _checked(manifest: Manifest, where: str) -> Manifest:
   for name in manifest.flagship:
     if name not in labels:
       raise ValueError(f"{where}: flagship: {name!r} is none of {', '.join(labels)}")
+  taken = {"", "data", *labels} & set(manifest.labels)
+  if taken:
+    raise ValueError(f"{where}: labels: {min(taken)!r} is another column's name")
   for row in manifest.rows:
     if len(row.labels) != len(manifest.labels):
       raise ValueError(f"{where}: rows.labels: {row.labels} are not as many as labels")

@@ -128,6 +128,7 @@ def test_less_may_be_better():
   [
     ('["3m"]', '["3m", "x"]', r"rows.labels: \('3m', 'x'\) are not as many as labels"),
     ("MACQL = [10.0, 1.0]", "X = [1.0]", "rows.paper.X: must be"),
+    ('labels = ["map"]', 'labels = ["data"]', "labels: 'data' is another column's"),
     ('["logo_macql"]', '["x"]', "flagship: 'x' is none of bc"),
     ('entry = "bc"', 'entry = "macql"', "systems: macql twice"),
     ("[[rows]]", "[[rows", "is no TOML"),
