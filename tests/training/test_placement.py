@@ -107,7 +107,11 @@ def _small(preset, patience=6, **changes):
       marks=pytest.mark.slow,
     ),
     # Stopped in a phase before the last one, where policies learn on rollouts.
-    (_small("direct", learner=IN_THE_MODEL, num_starts=16, horizon=4), 4),
+    pytest.param(
+      _small("direct", learner=IN_THE_MODEL, num_starts=16, horizon=4),
+      4,
+      marks=pytest.mark.slow,
+    ),
     pytest.param(
       _small("logo_flat", learner=IN_THE_MODEL, num_seeds=2, data_parallel=2),
       7,
