@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from logo_jax.networks.attention import attention_layers
 from logo_jax.networks.heads import ActionHead
 from logo_jax.networks.mlp import apply
 from logo_jax.networks.per_agent import per_agent
@@ -53,12 +54,7 @@ class Attention(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     x = nn.relu(nn.Dense(self.size, dtype=self.dtype)(x))
-    for _ in range(self.num_layers):
-      told = nn.MultiHeadDotProductAttention(self.num_heads, dtype=self.dtype)(x, x)
-      x = nn.LayerNorm(dtype=self.dtype)(x + told)
-      more = nn.relu(nn.Dense(self.size, dtype=self.dtype)(x))
-      more = nn.Dense(self.size, dtype=self.dtype)(more)
-      x = nn.LayerNorm(dtype=self.dtype)(x + more)
+    x = attention_layers(x, self.num_layers, self.num_heads, self.dtype)
     return x.astype("float32")
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logo_jax.networks.attention import attention_layers
 from logo_jax.networks.mlp import MLP, apply
 from logo_jax.ops import latents
 from logo_jax.types import Params
@@ -61,7 +62,7 @@ def agent_encoding(agent: np.ndarray | jax.Array, size: int) -> jax.Array:
 
 
 class Communication(nn.Module):
-  """Transformer layers over the agents of [*b, N, H], normalised after each part."""
+  """Attention among the agents of [*b, N, H], which their numbers tell apart."""
 
   num_layers: int
   num_heads: int
@@ -69,16 +70,9 @@ class Communication(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, agent: jax.Array) -> jax.Array:
-    size = x.shape[-1]
-    encoding = agent_encoding(agent, size).astype(x.dtype)
+    encoding = agent_encoding(agent, x.shape[-1]).astype(x.dtype)
     x = x + encoding.reshape(*[1] * (x.ndim - 2), *encoding.shape)
-    for _ in range(self.num_layers):
-      heard = nn.MultiHeadDotProductAttention(self.num_heads, dtype=self.dtype)(x)
-      x = nn.LayerNorm(dtype=self.dtype)(x + heard)
-      y = nn.relu(nn.Dense(size, dtype=self.dtype)(x))
-      y = nn.Dense(size, dtype=self.dtype)(y)
-      x = nn.LayerNorm(dtype=self.dtype)(x + y)
-    return x
+    return attention_layers(x, self.num_layers, self.num_heads, self.dtype)
 
 
 class Transition(nn.Module):
