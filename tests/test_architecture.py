@@ -31,7 +31,7 @@ ALLOWED = {
   "replay": {"types"},
   "imagination": {"types", "replay"},
   "search": {"types", "ops"},
-  "planning": {"types", "imagination", "ranges"},
+  "planning": {"types", "imagination", "ops", "ranges"},
   "registry": {"types"},
   "config": {"registry", "schema"},
   "presets": {"config", "reading", "registry"},

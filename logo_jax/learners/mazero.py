@@ -40,6 +40,7 @@ from logo_jax.learners.parts.lookahead import Parts
 from logo_jax.networks import heads
 from logo_jax.networks.latent_model import LatentModel, Sizes
 from logo_jax.ops import two_hot
+from logo_jax.ops.ranks import pick
 from logo_jax.search import with_mctx
 from logo_jax.types import (
   Actor,
@@ -232,9 +233,7 @@ def _actor(parts: Parts) -> Actor:
       best = found.preference.argmax(-1)
     else:
       best = jax.random.categorical(k_choose, jnp.log(found.share + 1e-12))
-    at = jnp.expand_dims(best, tuple(range(best.ndim, found.action.ndim)))
-    chosen = jnp.take_along_axis(found.action, at, best.ndim)
-    return carry, chosen.squeeze(best.ndim)
+    return carry, pick(found.action, best, best.ndim)
 
   searches = parts.config.play == "search"
   return Actor(lambda shape: (), by_search if searches else by_policy, searches)

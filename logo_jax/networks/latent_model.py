@@ -17,10 +17,8 @@ from logo_jax.networks.attention import attention_layers
 from logo_jax.networks.heads import ActionHead
 from logo_jax.networks.mlp import apply
 from logo_jax.networks.per_agent import per_agent
-from logo_jax.ops.standardise import Moments, standardise
+from logo_jax.ops.standardise import Moments, clipped
 from logo_jax.types import EnvSpec, Params
-
-_MAX_INPUT = 5.0  # standard deviations
 
 
 class NormedMLP(nn.Module):
@@ -95,8 +93,7 @@ class LatentModel(NamedTuple):
 
   def encode(self, params: Params, obs: jax.Array) -> jax.Array:
     """Latents of observations [*b, N, O]; an agent's is of its own."""
-    z = jnp.clip(standardise(obs, self.moments), -_MAX_INPUT, _MAX_INPUT)
-    return self._apply("encode", params, z)
+    return self._apply("encode", params, clipped(obs, self.moments))
 
   def move(self, params: Params, h: jax.Array, action: jax.Array) -> jax.Array:
     """Latents after a joint step."""

@@ -6,10 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from logo_jax.networks.mlp import MLP
-from logo_jax.ops.standardise import Moments, standardise
+from logo_jax.ops.standardise import Moments, clipped
 from logo_jax.types import Params
-
-_MAX_INPUT = 5.0  # standard deviations
 
 
 class StateValue(NamedTuple):
@@ -39,7 +37,7 @@ class StateValue(NamedTuple):
 
   def share(self, params: Params, state: jax.Array, time: jax.Array) -> jax.Array:
     """Where a value lies between its bounds, [*b] in (0, 1)."""
-    z = jnp.clip(standardise(state, self.moments), -_MAX_INPUT, _MAX_INPUT)
+    z = clipped(state, self.moments)
     over = 3.0 * time[..., None].astype(z.dtype) / self.max_steps
     x = self._net.apply(params, jnp.concatenate([z, over], -1))
     return jax.nn.sigmoid(jnp.asarray(x)[..., 0].astype("float32"))

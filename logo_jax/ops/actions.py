@@ -61,7 +61,14 @@ def sample_straight_through(
 ) -> Float[Array, "*b A"]:
   """One-hot samples with the probabilities' gradient (Bengio et al., 2013)."""
   probs = jnp.asarray(distribution(logits, legal).probs)
-  hard = jax.nn.one_hot(sample(logits, legal, key), logits.shape[-1])
+  return straight_through(sample(logits, legal, key), probs)
+
+
+def straight_through(
+  action: Int[Array, "*b"], probs: Float[Array, "*b A"]
+) -> Float[Array, "*b A"]:
+  """One-hot actions with the probabilities' gradient (Bengio et al., 2013)."""
+  hard = jax.nn.one_hot(action, probs.shape[-1])
   return hard + probs - jax.lax.stop_gradient(probs)
 
 

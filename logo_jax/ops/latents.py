@@ -20,8 +20,7 @@ def draw(logits: Float[Array, "*b K C"], key: jax.Array) -> Float[Array, "*b F"]
 def mode(logits: Float[Array, "*b K C"]) -> Float[Array, "*b F"]:
   """The likeliest classes, one-hot, with the probabilities' gradient."""
   probs = jax.nn.softmax(logits)
-  hard = jax.nn.one_hot(jnp.argmax(logits, -1), logits.shape[-1])
-  return _flat(hard + probs - jax.lax.stop_gradient(probs))
+  return _flat(actions.straight_through(jnp.argmax(logits, -1), probs))
 
 
 def balanced_kl(

@@ -28,6 +28,7 @@ class Moments(NamedTuple):
 
 STD_FLOOR = 0.05  # of a feature whose range is 1 or more
 CONSTANT_STD = 1e-6  # below: the feature does not vary
+MAX_INPUT = 5.0  # standard deviations; what is further away looks no further
 
 
 def moments(x: np.ndarray) -> Moments:
@@ -57,6 +58,11 @@ def from_statistics(
 def standardise(x: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
   """(x - mean) / scale; features last, leading axes broadcast."""
   return (x - lift(m.mean, x.ndim)) / lift(m.scale, x.ndim)
+
+
+def clipped(x: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:
+  """Standardised features within `MAX_INPUT`, as networks may read them."""
+  return jnp.clip(standardise(x, m), -MAX_INPUT, MAX_INPUT)
 
 
 def unstandardise(z: Float[Array, "*b"], m: Moments) -> Float[Array, "*b"]:

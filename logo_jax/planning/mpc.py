@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from logo_jax import ranges
 from logo_jax.imagination.acted import Imagination, Step, act_in_model
+from logo_jax.ops.ranks import pick
 from logo_jax.types import (
   Actor,
   Learner,
@@ -56,10 +57,8 @@ class Plan(NamedTuple):
 
   def best(self) -> jax.Array:
     """The joint actions that scored most, [*b, N] or [*b, N, A]."""
-    index = jnp.argmax(self.scores, 0)[None]  # of equal ones the first
-    last = range(self.scores.ndim, self.candidates.ndim)
-    index = jnp.expand_dims(index, tuple(last))
-    return jnp.take_along_axis(self.candidates, index, 0)[0]
+    index = jnp.argmax(self.scores, 0)  # of equal ones the first
+    return pick(self.candidates, index, 0)
 
   def metrics(self) -> Metrics:
     """How often, and by how much, something else is better than the first."""

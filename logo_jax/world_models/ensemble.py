@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from logo_jax import ranges
-from logo_jax.ops.ranks import lift
+from logo_jax.ops.ranks import lift, pick
 from logo_jax.types import (
   EnvSpec,
   Metrics,
@@ -131,15 +131,9 @@ class _Ensemble:
     else:
       shape = latent.depth.shape
       member = jax.random.randint(key, shape, 0, self._config.num_members)
-      chosen = jax.tree.map(lambda x: _pick(x, member), said)
+      chosen = jax.tree.map(lambda x: pick(x, member, 0), said)
     chosen = chosen._replace(mean=views[0], std=views[1])
     return self._frame.predict(chosen, latent)
-
-
-def _pick(x: jax.Array, member: jax.Array) -> jax.Array:
-  """Of [M, *b, ...] the entry of the member [*b]."""
-  index = member.reshape(1, *member.shape, *[1] * (x.ndim - 1 - member.ndim))
-  return jnp.take_along_axis(x, index, 0)[0]
 
 
 # Cumulative probabilities of 0, 1, 2, ... in a Poisson distribution of mean 1.
