@@ -43,7 +43,7 @@ ALLOWED = {
   "uncertainty": _MATHS | {"ranges"},
   "weighting": _MATHS | {"ranges"},
   "learners": _PARTS | {"search", "ranges"},
-  "evaluation": _MATHS | {"data", "envs", "behaviours", "imagination"},
+  "evaluation": _MATHS | {"data", "envs", "behaviours", "imagination", "replay"},
   "reporting": {"files", "metric_lines", "reading", "schema"},
   "logging": set(),
   "state_layout": set(),

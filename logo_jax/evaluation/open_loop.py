@@ -11,6 +11,7 @@ from logo_jax.data import stream
 from logo_jax.data.dataset import LoadedDataset, evenly_spaced, transitions
 from logo_jax.imagination.rollout import rollout
 from logo_jax.ops.standardise import Moments, standardise
+from logo_jax.replay.windows import up_to
 from logo_jax.types import (
   Metrics,
   Params,
@@ -102,9 +103,8 @@ def imagine(
     What `look` has returned, with a leading axis H.
   """
   starts = windows.start
-  if model.window > 1:  # what led there; an episode's first row is repeated in front
-    back = jnp.arange(model.window)[::-1]
-    starts = starts[:, None] - jnp.minimum(back, windows.before[:, None])
+  if model.window > 1:
+    starts = up_to(starts, windows.before, model.window)
   starts = transitions(rows, starts)
 
   def true(offset: jax.Array) -> Transition:

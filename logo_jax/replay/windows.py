@@ -96,7 +96,21 @@ def leading_to(
   at = anchor[..., None] - back
   row = starts[anchor][..., None]
   inside = (at >= 0) & (starts[jnp.maximum(at, 0)] == row - back)
-  return row - jnp.minimum(back, inside.sum(-1, keepdims=True) - 1)
+  return up_to(row[..., 0], inside.sum(-1) - 1, length)
+
+
+def up_to(
+  row: Int[Array, "*b"], before: Int[Array, "*b"], length: int
+) -> Int[Array, "*b W"]:
+  """The last `length` rows of episodes up to given ones; see `leading_to`.
+
+  Args:
+    row: the last of each.
+    before: how many rows the episode has had before it.
+    length: W.
+  """
+  back = jnp.arange(length)[::-1]
+  return row[..., None] - jnp.minimum(back, before[..., None])
 
 
 def in_runs(

@@ -579,8 +579,8 @@ _MEMORY = tuple(
     (
       "history-backwards",
       "replay/windows.py",
-      "back = jnp.arange(length)[::-1]",
-      "back = jnp.arange(length)",
+      "back = jnp.arange(length)[::-1]\n  return",
+      "back = jnp.arange(length)\n  return",
       "histories run backwards in time",
       "replay/test_windows.py",
     ),
