@@ -52,6 +52,11 @@ def finished(cell: Cell, root: str | os.PathLike[str]) -> bool:
   return True
 
 
+def done(plan: Iterable[Cell], root: str | os.PathLike[str]) -> set[str]:
+  """Names of the cells that are finished; looks at the files of all."""
+  return {cell.name for cell in plan if finished(cell, root)}
+
+
 def mark(cell: Cell, root: str | os.PathLike[str]) -> pathlib.Path:
   """The file that a finished cell has written last; of all but data."""
   return folder(cell, root) / _MARKS[cell.kind]

@@ -1,6 +1,6 @@
 """Works a plan off: so many processes side by side, each on one cell at a time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import fcntl
@@ -39,15 +39,11 @@ def worker_command(file: pathlib.Path) -> list[str]:
 
 
 def known_seconds(
-  plan: Sequence[Cell], root: str | os.PathLike[str]
+  done: Iterable[str], root: str | os.PathLike[str]
 ) -> dict[str, float]:
   """How long finished cells have taken, all attempts together, where it is known."""
   spent = _Spent(pathlib.Path(root))
-  return {
-    cell.name: spent.of(cell.name)
-    for cell in plan
-    if cells_lib.finished(cell, root) and spent.of(cell.name)
-  }
+  return {name: spent.of(name) for name in done if spent.of(name)}
 
 
 def run(
@@ -87,12 +83,12 @@ class _Pool:
     command: Callable[[pathlib.Path], list[str]],
   ):
     self._root, self._workers, self._command = root, workers, command
-    self._done = {cell.name for cell in plan if cells_lib.finished(cell, root)}
+    self._done = cells_lib.done(plan, root)
     self._waiting = [cell for cell in plan if cell.name not in self._done]
     self._running: dict[str, tuple[Cell, subprocess.Popen, float]] = {}
     self._failed: dict[str, pathlib.Path] = {}
     self._spent = _Spent(root)
-    estimates = costs.estimates(plan, known_seconds(plan, root))
+    estimates = costs.estimates(plan, known_seconds(self._done, root))
     self._status = Status(plan, self._done, estimates, workers)
 
   def run(self, stop: Stop) -> Outcome:

@@ -18,14 +18,16 @@ def text(plan: Sequence[Cell], root: str | os.PathLike[str], workers: int) -> st
     root: their folder.
     workers: processes side by side.
   """
-  seconds = pool.known_seconds(plan, root)
+  done = cells_lib.done(plan, root)
+  seconds = pool.known_seconds(done, root)
   estimates = costs.estimates(plan, seconds)
-  left = [cell for cell in plan if not cells_lib.finished(cell, root)]
+  left = [cell for cell in plan if cell.name not in done]
   rows = []
   for cell in plan:
-    known, own = seconds.get(cell.name), costs.in_words(estimates[cell.name])
-    state = "to do" if cell in left else "finished"
-    cost = (costs.in_words(known) if known else "") if cell not in left else f"~ {own}"
+    state, cost = "to do", f"~ {costs.in_words(estimates[cell.name])}"
+    if cell.name in done:
+      known = seconds.get(cell.name)
+      state, cost = "finished", costs.in_words(known) if known else ""
     rows.append({"cell": cell.name, "": state, "time": cost})
   total = sum(estimates[cell.name] for cell in left)
   return (
