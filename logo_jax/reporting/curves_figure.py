@@ -4,10 +4,9 @@ from collections.abc import Mapping
 import math
 import os
 import pathlib
-from typing import Any
 
 from logo_jax import files
-from logo_jax.reporting.figures import Curve, draw_curve
+from logo_jax.reporting.figures import Curve, draw_curve, plain
 
 _COLUMNS = 4
 
@@ -47,7 +46,8 @@ def draw(
       draw_curve(panel, systems.index(name), name, curve)
     if title in references:
       panel.axhline(references[title], color="#555555", linestyle=(0, (4, 3)))
-    _dress(panel, title)
+    panel.set_title(title, loc="left", fontsize=9)
+    plain(panel)
   for panel in axes[len(panels) :]:
     panel.set_visible(False)
   figure.supxlabel(f"{xlabel}; dashed: the data", fontsize=9)
@@ -66,11 +66,3 @@ def draw(
       with matplotlib.rc_context({"svg.hashsalt": "logo_jax"}):  # the same each time
         same = {"Date": None} if suffix == ".svg" else {}
         figure.savefig(temporary, format=suffix[1:], metadata=same)
-
-
-def _dress(axes: Any, title: str) -> None:
-  axes.set_title(title, loc="left", fontsize=9)
-  axes.grid(color="#DDDDDD", linewidth=0.6)
-  axes.set_axisbelow(True)
-  for side in ("top", "right"):
-    axes.spines[side].set_visible(False)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from logo_jax import files
+from logo_jax.reporting.figures import plain
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#555555"
 
@@ -131,7 +132,4 @@ def _ranges(axes: Any, bands: Bands, label: str) -> None:
 def _dress(axes: Any, xlabel: str, ylabel: str) -> None:
   axes.set_xlabel(xlabel)
   axes.set_ylabel(ylabel)
-  axes.grid(color="#DDDDDD", linewidth=0.6)
-  axes.set_axisbelow(True)
-  for side in ("top", "right"):
-    axes.spines[side].set_visible(False)
+  plain(axes)

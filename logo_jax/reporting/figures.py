@@ -92,6 +92,14 @@ def draw_curve(axes: Any, index: int, name: str, curve: Curve) -> None:
     )
 
 
+def plain(axes: Any) -> None:
+  """A faint grid behind what is drawn, and no box around it."""
+  axes.grid(color="#DDDDDD", linewidth=0.6)
+  axes.set_axisbelow(True)
+  for side in ("top", "right"):
+    axes.spines[side].set_visible(False)
+
+
 def _dress(axes: Any, ylabel: str, title: str) -> None:
   """Labels, grid, and a legend that covers no curve."""
   from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -101,10 +109,7 @@ def _dress(axes: Any, ylabel: str, title: str) -> None:
   axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
   axes.xaxis.set_major_formatter(EngFormatter(sep=""))
   axes.margins(x=0.02)
-  axes.grid(color="#DDDDDD", linewidth=0.6)
-  axes.set_axisbelow(True)
-  for side in ("top", "right"):
-    axes.spines[side].set_visible(False)
+  plain(axes)
   if title:
     axes.set_title(title, loc="left", fontsize=11)
   axes.legend(

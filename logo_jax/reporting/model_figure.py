@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from logo_jax import files
-from logo_jax.reporting.figures import Curve, draw_curve
+from logo_jax.reporting.figures import Curve, draw_curve, plain
 
 _TRUE, _PREDICTED, _GREY = "#999999", "#D55E00", "#555555"
 _MOST_POINTS = 500  # of a panel
@@ -142,10 +142,7 @@ def _curves(
   axes.set_xticks(np.unique(np.concatenate(horizons)))
   axes.set_ylabel("state error, mean square\nin variances of the features")
   axes.set_ylim(bottom=0)
-  axes.grid(color="#DDDDDD", linewidth=0.6)
-  axes.set_axisbelow(True)
-  for side in ("top", "right"):
-    axes.spines[side].set_visible(False)
+  plain(axes)
   axes.legend(
     loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0
   )
