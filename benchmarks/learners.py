@@ -74,10 +74,12 @@ def _measure(name: str, scenario: str, peak: float) -> dict[str, Any]:
   if _SIZES.value == "episodes":
     fields |= {"recurrent": True, "window": shape[1]}
   if name == "mazero":  # at its own width, on windows of its own
-    fields, shape = {}, (_BATCH["paper"][0] // 8, 8)
+    fields, shape = {}, _BATCH["paper"]
   chosen = registry.component("learner", name, **fields)
   context = LearnerContext(spec, _statistics(spec), optimizers.adam)
   learner = registry.make("learner", chosen, context)
+  if learner.window > 1 and len(shape) == 1:
+    shape = (shape[0] // learner.window, learner.window)
   batch = _batch(spec, shape, np.random.default_rng(0))
   steps = _STEPS.value or (20 if len(shape) == 1 else 1)
   key = jax.random.key(1)

@@ -9,15 +9,12 @@ import optax
 import pytest
 
 from logo_jax.data import dataset
-from logo_jax.imagination.acted import Imagination
 from logo_jax.learners import mappo
 from logo_jax.learners.parts import on_policy
 from logo_jax.registry import component
 from logo_jax.training.compose import System, compose
 from logo_jax.training.step import make_train, stages
 from logo_jax.types import Prediction, Rollouts, WorldModel
-from logo_jax.uncertainty import none
-from logo_jax.weighting import uniform
 from tests import toys
 from tests.learners import problems
 from tests.training import systems
@@ -36,10 +33,7 @@ def _learned(loaded, model, updates, **fields):
     collect_interval=updates,
   )
   learner = compose(config, loaded.spec, loaded.statistics).learner
-  free = uniform.make(uniform.Config(), loaded.statistics)
-  blind = none.make(none.Config(), loaded.statistics)
-  imagination = Imagination(model, blind, free)
-  system = System(learner, imagination, loaded.spec.max_steps)
+  system = System(learner, systems.trusting(model), loaded.spec.max_steps)
   state = None
   for stage in stages(system, config):
     train = make_train(system, config, phase=stage.name)

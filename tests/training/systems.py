@@ -7,10 +7,13 @@ import jax.numpy as jnp
 
 from logo_jax import presets
 from logo_jax.config import ExperimentConfig, FitConfig
+from logo_jax.imagination.acted import Imagination
 from logo_jax.registry import Component, component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
 from logo_jax.types import Actor, Batch, Learner, LearnerState, Prediction, WorldModel
+from logo_jax.uncertainty import none
+from logo_jax.weighting import uniform
 from tests import toys
 
 FIT = FitConfig(updates=40, interval=20, batch_size=32)
@@ -78,6 +81,13 @@ def simulator() -> WorldModel:
     )
 
   return WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
+
+
+def trusting(model: WorldModel) -> Imagination:
+  """A model of which nothing is doubted: no score, and all rows alike."""
+  blind = none.make(none.Config(), None)  # type: ignore
+  alike = uniform.make(uniform.Config(), None)  # type: ignore
+  return Imagination(model, blind, alike)
 
 
 def recorder(updates: int, like: Batch, window: int = 1, act=None) -> Learner:

@@ -16,8 +16,7 @@ from logo_jax.training import compose, segments
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import make_fit
 from logo_jax.training.sources import Acting, UpdateKeys, mixed, on_policy
-from logo_jax.types import Uncertainty, WorldModel
-from logo_jax.weighting import uniform
+from logo_jax.types import WorldModel
 from tests.training import systems
 
 W = 3
@@ -53,16 +52,7 @@ def _imagination() -> Imagination:
     assert t.reward.shape == (16, W)
     return simulator.start(params, jax.tree.map(lambda x: x[:, 0], t), key)
 
-  score = Uncertainty(
-    min_views=1,
-    init=None,  # type: ignore
-    score=lambda params, t, p: jnp.zeros_like(t.reward),
-    accumulate=jnp.add,
-    calibrate=lambda params, raw: raw,
-  )
-  weighting = uniform.make(uniform.Config(), None)  # type: ignore
-  model = simulator._replace(window=W, start=start)
-  return Imagination(model, score, weighting)
+  return systems.trusting(simulator._replace(window=W, start=start))
 
 
 def test_rollouts_begin_where_histories_end(loaded):

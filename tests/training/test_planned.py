@@ -12,7 +12,6 @@ from logo_jax import presets
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import load
 from logo_jax.evaluation.rollout import play
-from logo_jax.imagination.acted import Imagination
 from logo_jax.planning import mpc
 from logo_jax.registry import Component, component
 from logo_jax.training import compose, mixing, plans
@@ -28,14 +27,10 @@ from logo_jax.types import (
   Rows,
   WorldModel,
 )
-from logo_jax.uncertainty import none
-from logo_jax.weighting import uniform
 from tests import toys
 from tests.learners import problems
 from tests.training import systems
 
-SCORE = none.make(none.Config(), None)  # type: ignore
-EVENLY = uniform.make(uniform.Config(), None)  # type: ignore
 PLANNER = mpc.Config()
 START, GOOD, BAD = jnp.eye(3)
 
@@ -126,7 +121,7 @@ def _system(config, model, loaded) -> System:
   """With an exact model."""
   plain = dataclasses.replace(config, planner=None, actor="policy")
   system = compose.compose(plain, loaded.spec, loaded.statistics)
-  imagination = Imagination(model, SCORE, EVENLY)
+  imagination = systems.trusting(model)
   planner = plans.make_planner(config, imagination, system.learner)
   return system._replace(imagination=imagination, planner=planner)
 
