@@ -12,8 +12,9 @@ has ("edge of reach", Sims et al., 2024). In three phases:
 * `train`: each update imagines rollouts, and takes `num_epochs` passes over them in
   `num_minibatches` steps, of the policy by the clipped surrogate and of the value.
 
-What is played is a moving average of the policies that acted: which errors of the model
-the last one uses changes from update to update.
+What is played is a moving average of the policies that acted, over a part of the updates
+so far (polynomial decay, Shamir & Zhang, 2013): which errors of the model the last one
+uses changes from update to update.
 
 Returns use the model's expected discounts, and nothing is earned behind the time limit,
 which the value sees coming. Steps weigh as far as the system's weighting trusts them.
@@ -66,7 +67,9 @@ class Config:
   # discrete, 0.3 if continuous (measured).
   kl_weight: float | None = None
   entropy_weight: float = 0.003
-  average_decay: float = 0.97  # per update, of the policy that is played; 0: the last
+  # Part of the updates so far over which the policy that is played averages those that
+  # acted; 0: the last one, 1: all alike.
+  average_share: float = 0.125
   share_agents: bool = True  # one network for all agents with an agent identity
   compute_dtype: Literal["float32", "bfloat16"] = "float32"
 
@@ -137,7 +140,6 @@ class _Mappo:
     state = state._replace(
       params=state.params | {"played": _copy(cloned)},
       target={"clone": _copy(cloned)},
-      step=state.step + 1,
     )
     return state, {"learner/bc_loss": loss}
 
@@ -152,10 +154,12 @@ class _Mappo:
       *(state, samples, config.num_epochs, config.num_minibatches, key),
     )
     if policy:
+      step = state.step + 1  # of policies, which preludes do not count
       now, played = state.params["policy"], state.params["played"]
-      played = optax.incremental_update(now, played, 1 - config.average_decay)
-      state = state._replace(params=state.params | {"played": played})
-    return state._replace(step=state.step + 1), metrics | seen
+      rate = 1 / (1 + config.average_share * step)
+      played = optax.incremental_update(now, played, rate)
+      state = state._replace(params=state.params | {"played": played}, step=step)
+    return state, metrics | seen
 
   def _descend(
     self, policy: bool, state: LearnerState, sample: Sample
@@ -202,9 +206,8 @@ def make_parts(config: Config, context: LearnerContext) -> Parts:
       "clone_learning_rate learning_rate value_learning_rate".split(), "(0"
     ),
     **dict.fromkeys("kl_weight entropy_weight".split(), "[0"),
-    **dict.fromkeys("discount gae_lambda".split(), "[0,1]"),
+    **dict.fromkeys("discount gae_lambda average_share".split(), "[0,1]"),
     clip="(0",
-    average_decay="[0,1)",
   )
   spec, statistics = context.spec, context.statistics
   trunk = Trunk(config.hidden_size, config.share_agents, dtype=config.compute_dtype)

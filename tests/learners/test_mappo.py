@@ -153,23 +153,23 @@ def test_targets_by_hand():
   np.testing.assert_allclose(samples.advantage, gain, 1e-4, 1e-6)
 
 
-def test_what_is_played_is_a_moving_average_of_what_acted():
+def test_what_is_played_averages_what_acted_in_a_part_of_the_updates_so_far():
   loaded = systems.load()
   config = mappo.Config(
-    hidden_size=8, num_epochs=1, num_minibatches=1, average_decay=0.75
+    hidden_size=8, num_epochs=1, num_minibatches=1, average_share=0.5
   )
-  learner = mappo.make(config, _context(loaded))
-  old = learner.init(jax.random.key(0))
-  new, _ = learner.update(old, _two_rollouts(loaded), jax.random.key(1))
-  for before, played, last in zip(
-    *(
-      jax.tree.leaves(x)
-      for x in (old.params["policy"], new.params["played"], new.params["policy"])
-    ),
-    strict=True,
-  ):
-    np.testing.assert_allclose(played, 0.75 * before + 0.25 * last, 1e-5, 1e-7)
-    assert not np.array_equal(before, last)
+  learner, rollouts = mappo.make(config, _context(loaded)), _two_rollouts(loaded)
+  start = learner.init(jax.random.key(0))
+  value = learner.preludes[1].update(start, rollouts, jax.random.key(1))[0]
+  first, _ = learner.update(value, rollouts, jax.random.key(2))
+  second, _ = learner.update(first, rollouts, jax.random.key(3))
+  acted = (jax.tree.leaves(x.params["policy"]) for x in (start, first, second))
+  played = jax.tree.leaves(second.params["played"])
+  for clone, one, two, average in zip(*acted, played, strict=True):
+    # Rates 1 / (1 + 1/2) and 1 / (1 + 2/2), whatever came before.
+    by_hand = (clone / 3 + 2 * one / 3) / 2 + two / 2
+    np.testing.assert_allclose(average, by_hand, 1e-5, 1e-7)
+    assert not np.array_equal(one, two)
 
 
 def test_the_value_stays_within_what_can_be_earned():
