@@ -12,9 +12,9 @@ has ("edge of reach", Sims et al., 2024). In three phases:
 * `train`: each update imagines rollouts, and takes `num_epochs` passes over them in
   `num_minibatches` steps, of the policy by the clipped surrogate and of the value.
 
-What is played is a moving average of the policies that acted, over a part of the updates
-so far (polynomial decay, Shamir & Zhang, 2013): which errors of the model the last one
-uses changes from update to update.
+What is played is a moving average of the policies that acted, over a part of the
+updates so far (polynomial decay, Shamir & Zhang, 2013): which errors of the model the
+last one uses changes from update to update.
 
 Returns use the model's expected discounts, and nothing is earned behind the time limit,
 which the value sees coming. Steps weigh as far as the system's weighting trusts them.
