@@ -153,7 +153,7 @@ def test_targets_by_hand():
   np.testing.assert_allclose(samples.advantage, gain, 1e-4, 1e-6)
 
 
-def test_what_is_played_averages_what_acted_in_a_part_of_the_updates_so_far():
+def test_what_is_played_averages():
   loaded = systems.load()
   config = mappo.Config(
     hidden_size=8, num_epochs=1, num_minibatches=1, average_share=0.5

@@ -749,6 +749,14 @@ _IN_THE_MODEL = tuple(
       _MAPPO + "::test_targets_by_hand",
     ),
     (
+      "mappo-average-of-a-fixed-few",
+      "learners/mappo.py",
+      "config.average_share * step)",
+      "config.average_share * 2)",
+      "policies that play do not average over a share of the updates",
+      _MAPPO + "::test_what_is_played_averages",
+    ),
+    (
       "ppo-unclipped",
       "ops/ppo.py",
       "jnp.minimum(ratio * advantage, clipped * advantage)",
