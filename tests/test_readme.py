@@ -1,4 +1,4 @@
-"""The README's snippet runs as it stands, and commands are ones that binaries take."""
+"""The pages' snippet runs as it stands, and commands are ones that binaries take."""
 
 import contextlib
 import importlib.util
@@ -15,9 +15,11 @@ import pytest
 from logo_jax import cli, entries, model_study
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source, store
+from logo_jax.reporting import reference
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
-PAGES = (README, README.parent / "experiments" / "RESULTS.md")
+DOCS = README.parent / "docs"
+PAGES = (README, *sorted(DOCS.rglob("*.md")))
 
 
 def test_snippet_of_the_pure_functions():
@@ -29,14 +31,22 @@ def test_snippet_of_the_pure_functions():
   assert np.isfinite(names["loss"])
   assert names["u"].shape == (256,)
   assert names["index"].shape == (32,)
+  assert snippet in (DOCS / "functions.md").read_text()
+
+
+def test_the_page_of_configuration_is_made_of_the_code():
+  assert (DOCS / "configuration.md").read_text() == reference.page(), (
+    "python -m logo_jax.reporting.reference docs/configuration.md"
+  )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_name_files_that_exist(page: pathlib.Path):
-  names = re.findall(r"(?:experiments|benchmarks)/[\w/]+\.(?:py|md)", page.read_text())
-  assert names
-  for name in names:
+def test_files_and_links_that_a_page_names_exist(page: pathlib.Path):
+  text = page.read_text()
+  for name in re.findall(r"(?:experiments|benchmarks)/[\w/]+\.(?:py|md)", text):
     assert (README.parent / name).exists(), name
+  for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+    assert (page.parent / link).exists(), link
 
 
 def _commands() -> list[list[str]]:
@@ -112,9 +122,8 @@ def test_the_benchmark_of_loading_reads_what_it_writes(monkeypatch, tmp_path):
     assert module._open(str(tmp_path / "random"), "host")["seconds"] > 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_name_systems_and_models_that_exist(page: pathlib.Path):
-  text = page.read_text().replace("\\\n", "")
+def test_commands_name_systems_and_models_that_exist():
+  text = "\n".join(page.read_text() for page in PAGES).replace("\\\n", "")
   found = re.findall(r"--(models|systems)=([^\s`]+)", text)
   assert found
   for flag, value in found:
