@@ -65,6 +65,7 @@ ALLOWED = {
   "cli": {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
+  "reference": {"config", "files", "presets", "registry"},
 }
 # These put everything together.
 _WHOLE = ("__init__", "experiment", "outcomes", "model_study", "playback", "sweep")

@@ -36,7 +36,7 @@ def test_snippet_of_the_pure_functions():
 
 def test_the_page_of_configuration_is_made_of_the_code():
   assert (DOCS / "configuration.md").read_text() == reference.page(), (
-    "python -m logo_jax.reporting.reference docs/configuration.md"
+    "python -m logo_jax.reference docs/configuration.md"
   )
 
 

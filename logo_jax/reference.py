@@ -1,11 +1,10 @@
 """The page of all configuration fields, made of the dataclasses and their comments.
 
-`python -m logo_jax.reporting.reference docs/configuration.md` writes it; a test holds
+`python -m logo_jax.reference docs/configuration.md` writes it; a test holds
 the page to what this module makes.
 """
 
 import ast
-import dataclasses
 import inspect
 import pathlib
 import re
@@ -18,10 +17,10 @@ from logo_jax import config, files, presets, registry
 _HEAD = """\
 # Configuration
 
-<!-- Made by `python -m logo_jax.reporting.reference docs/configuration.md`. -->
+<!-- Made by `python -m logo_jax.reference docs/configuration.md`. -->
 
-Every field of an experiment, its type, its default, and what it is. A flag overrides it:
-`--config.horizon=8`, `--config.learner.cql_weight=5`; presets set some of them
+Every field of an experiment, its type, its default, and what it is. A flag overrides
+it: `--config.horizon=8`, `--config.learner.cql_weight=5`; presets set some of them
 otherwise. `config.json` of a run has the values that it was trained with.
 """
 _SECTIONS = ("data", "fit", "evaluation", "checkpoint")
