@@ -62,7 +62,8 @@ ALLOWED = {
     "ranges",
   }
   | {"checkpoint", "logging", "metric_lines", "run_folder"},
-  "cli": {"config", "presets", "published", "reading", "registry"},
+  "compilation_cache": set(),
+  "cli": {"compilation_cache", "config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
   "reference": {"config", "files", "presets", "registry"},
