@@ -60,7 +60,17 @@ def run(main: Callable[[list[str]], Any], cached: bool = True) -> None:
         raise
       _fail(f"a device has too little memory: {_describe(error)}")
 
+  _tell_of(main)
   app.run(guarded, flags_parser=_parse_flags)
+
+
+def _tell_of(main: Callable[[list[str]], Any]) -> None:
+  """Lets `--help` tell what absl looks for in the file that was started alone."""
+  module = sys.modules[main.__module__]
+  sys.modules["__main__"].__doc__ = module.__doc__
+  for name in (module.__name__, __name__):
+    for flag in flags.FLAGS.get_key_flags_for_module(name):
+      flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
