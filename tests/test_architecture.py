@@ -62,13 +62,17 @@ ALLOWED = {
     "ranges",
   }
   | {"checkpoint", "logging", "metric_lines", "run_folder"},
-  "cli": {"config", "presets", "published", "reading", "registry"},
+  "compilation_cache": set(),
+  "cli": {"compilation_cache", "config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
   "reference": {"config", "files", "presets", "registry"},
 }
 # These put everything together.
-_WHOLE = ("__init__", "experiment", "outcomes", "model_study", "playback", "sweep")
+_WHOLE = (
+  *("__init__", "commands", "experiment", "outcomes", "model_study", "playback"),
+  "sweep",
+)
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
 
