@@ -68,7 +68,15 @@ ALLOWED = {
   "reference": {"config", "files", "presets", "registry"},
 }
 # These put everything together.
-_WHOLE = ("__init__", "experiment", "outcomes", "model_study", "playback", "sweep")
+_WHOLE = (
+  "__init__",
+  "deploy",
+  "experiment",
+  "outcomes",
+  "model_study",
+  "playback",
+  "sweep",
+)
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
 
