@@ -14,6 +14,9 @@ from logo_jax.types import Rows
 from tests import toys
 from tests.deploy import runs
 
+pytest.importorskip("jaxmarl")
+pytest.importorskip("gymnasium_robotics")
+
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "deploy.md"
 
 
