@@ -70,7 +70,8 @@ ALLOWED = {
 }
 # These put everything together.
 _WHOLE = (
-  *("__init__", "commands", "experiment", "outcomes", "model_study", "playback"),
+  *("__init__", "commands", "deploy", "experiment", "outcomes", "model_study"),
+  "playback",
   "sweep",
 )
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
