@@ -6,11 +6,12 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from logo_jax import playback, plugins, presets, registry
 from logo_jax.config import ExperimentConfig
-from logo_jax.data import source
+from logo_jax.data import collect, source, store
 from logo_jax.envs import base, register_game
 from logo_jax.sweep import pool
 from logo_jax.types import EnvSpec
@@ -234,3 +235,17 @@ def test_a_preset():
     ValueError, match="'odd' must return an ExperimentConfig, .* dict"
   ):
     presets.get("odd")
+
+
+def test_random_play_of_a_game_needs_no_policies(tmp_path):
+  register_game("toy/corridor", toys.corridor, wins=True)
+  request = collect.Request("toy/corridor/random", 300)
+  stored = store.read(collect.collect(request, tmp_path))
+  assert stored.spec == toys.corridor().spec
+  assert stored.card["behaviour"]["snapshots"] == [] and stored.card["shares"] == {}
+  steps = np.delete(np.arange(len(stored.rows.reward)), stored.episode_start[1:] - 1)
+  both = stored.rows.legal[steps].sum(-1) == 2  # at an end, staying is one of two
+  stays = (stored.rows.action[steps] == 1)[both].mean()
+  assert stays == pytest.approx(0.5, abs=0.1)
+  with pytest.raises(ValueError, match="'toy/corridor' has no behaviour policies"):
+    collect.collect(collect.Request("toy/corridor/medium", 300), tmp_path)
