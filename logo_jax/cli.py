@@ -15,7 +15,7 @@ import ml_collections
 from ml_collections import config_dict as config_dict_lib
 from ml_collections import config_flags
 
-from logo_jax import compilation_cache, reading
+from logo_jax import compilation_cache, plugins, reading
 
 _CACHE = flags.DEFINE_string(
   "compilation_cache",
@@ -23,6 +23,11 @@ _CACHE = flags.DEFINE_string(
   "Folder where compiled programs are kept, or off; the user's cache if not given.",
 )
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
+_PLUGIN_HELP = (
+  "Modules of yours that register components, games or presets; imported first. "
+  "Several with commas, or by several flags."
+)
+flags.DEFINE_multi_string("plugin", [], _PLUGIN_HELP)
 
 
 def run(main: Callable[[list[str]], Any], cached: bool = True) -> None:
@@ -74,8 +79,30 @@ def _tell_of(main: Callable[[list[str]], Any]) -> None:
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+  _load_plugins(argv)
   with _flags_in_line(argv):
     return flags.FLAGS(argv)
+
+
+def _load_plugins(argv: Sequence[str]) -> None:
+  """Imports what `--plugin` names, before other flags mean anything.
+
+  Ends the process with one line where there is no such module, or where it registers
+  what cannot be; what else goes wrong in it keeps its traceback.
+  """
+  alone = flags.FlagValues()
+  flags.DEFINE_multi_string("plugin", [], "", flag_values=alone)
+  alone.set_gnu_getopt(True)  # values of other flags stop nothing
+  with _flags_in_line(argv):
+    alone(argv, known_only=True)
+  try:
+    plugins.load_installed()
+    named: list[str] = alone["plugin"].value or []
+    plugins.load(name for value in named for name in value.split(","))
+  except (ValueError, ImportError) as error:
+    if not _raised_here(error.__traceback__):
+      raise
+    _fail(_describe(error))
 
 
 @contextlib.contextmanager
@@ -144,6 +171,7 @@ def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder
     default: of its value.
     help_string: what it is.
   """
+  _load_plugins(sys.argv)  # they may have presets, which are parsed at once
   holder = config_flags.DEFINE_config_file(name, None, help_string)
   flags.FLAGS[name].parser = ConfigParser()
   with _flags_in_line(sys.argv):  # a field may be set though the flag itself is not

@@ -19,8 +19,8 @@ class DataConfig:
   # steps were cut, not ended; 0 believes the file. SMAC's vaults say "terminal" at the
   # time limit too.
   time_limit: int = 0
-  # Of a vault or an OMAR folder given by its path: what to do to actions beyond [-1, 1]
-  # and to rewards that differ between agents.
+  # Of a vault, an OMAR folder or an .npz file given by its path: what to do to actions
+  # beyond [-1, 1] and to rewards that differ between agents.
   action_range: Literal["refuse", "clip", "rescale"] = "refuse"
   team_reward: Literal["refuse", "mean", "sum"] = "refuse"
   # Of an OMIGA file given by its path: an episode of 1000 steps was cut, not ended.

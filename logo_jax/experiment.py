@@ -125,7 +125,7 @@ def load_dataset(config: ExperimentConfig, make: bool = True) -> LoadedDataset:
   if make and source.is_missing(config.dataset, config.data_dir):
     say(
       f"{config.dataset} is missing in {config.data_dir}: collecting "
-      f"{config.num_transitions} transitions with the shipped behaviour policies"
+      f"{config.num_transitions} transitions"
     )
     request = collect.Request(config.dataset, config.num_transitions)
     collect.collect(request, config.data_dir)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
-from logo_jax import experiment, outcomes
+from logo_jax import experiment, outcomes, plugins
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source
@@ -63,7 +63,8 @@ def evaluate(
   step, params = _played(config, system, mesh, run_dir, known.spec, best)
   env, why = source.environment(known.card, known.spec)
   if env is None:
-    raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
+    with plugins.explained(run_dir):
+      raise ValueError(f"dataset: {config.dataset} cannot be played: {why}")
   evaluator = Evaluator(env, plans.actor_of(config, system), mesh, config, greedy)
   result = evaluator.final(params, episodes)
   figures = outcomes.summarise(result, base.has_wins(known.spec.name))
@@ -210,7 +211,8 @@ def _stored_config(run_dir: str | os.PathLike[str]) -> tuple[ExperimentConfig, s
   try:
     if not isinstance(data_hash, str):
       raise ValueError(f"dataset_hash: must be of type str; got {data_hash!r}")
-    config = config_lib.from_dict(values)
+    with plugins.explained(run_dir):
+      config = config_lib.from_dict(values)
     compose.check_budget(config)
   except ValueError as error:
     raise ValueError(f"{pathlib.Path(run_dir) / 'config.json'}: {error}") from None

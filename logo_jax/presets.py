@@ -1,5 +1,6 @@
 """Every system spelled out as a composition of components."""
 
+from collections.abc import Callable
 import dataclasses
 from typing import Any
 
@@ -242,6 +243,25 @@ def learns_on_rollouts(config: ExperimentConfig) -> bool:
   return config.learner.name == "mappo"
 
 
+def register(name: str, make: Callable[[], ExperimentConfig]) -> None:
+  """Makes a preset of yours known, for flags, entries of sweeps and tables to name.
+
+  Doing it again changes nothing.
+
+  Args:
+    name: of the preset; results are filed under it.
+    make: its configuration, called when it is asked for.
+
+  Raises:
+    ValueError: the name is taken, or none that flags can say.
+  """
+  if not name or any(x in ":@,/=" or x.isspace() for x in name):
+    raise ValueError(f"preset: {name!r} must be a name without : @ , / = and spaces")
+  if name == "published" or _PRESETS.get(name, make) is not make:
+    raise ValueError(f"preset: {name!r} is taken; choose another name")
+  _PRESETS[name] = make
+
+
 def names() -> tuple[str, ...]:
   """The presets' names."""
   return tuple(_PRESETS)
@@ -256,4 +276,10 @@ def get(name: str) -> ExperimentConfig:
   if name not in _PRESETS:
     names = reading.listed(_PRESETS, near=name)
     raise ValueError(f"preset: must be one of {names}; got {name!r}")
-  return _PRESETS[name]()
+  made = _PRESETS[name]()
+  if not isinstance(made, ExperimentConfig):
+    raise ValueError(
+      f"preset: what makes {name!r} must return an ExperimentConfig, but returned a "
+      f"{type(made).__name__}"
+    )
+  return dataclasses.replace(made, preset=name)

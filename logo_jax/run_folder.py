@@ -8,6 +8,7 @@ results.json    the final results; its presence marks the run as finished
 events/         the metrics for TensorBoard, a subfolder per phase
 checkpoints/    states to resume from
 figures/        plots
+plugins.json    modules of others that it was started with, if any; see `plugins`
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files, metric_lines, nested, reading
+from logo_jax import files, metric_lines, nested, plugins, reading
 
 PHASES = metric_lines.PHASES
 
@@ -79,6 +80,7 @@ class RunFolder:
       run._check_config(config)  # another run may have been quicker
       if not run.config_path.exists():
         files.write_json(run.config_path, config)
+      plugins.remember(run.path)
       run.figures.mkdir(exist_ok=True)
       run._rewrite_metrics(lambda row: True)
     except BaseException:

@@ -25,6 +25,7 @@ ALLOWED = {
   "metric_lines": {"reading"},
   "ranges": set(),
   "nested": set(),
+  "plugins": {"files", "reading"},
   "profiling": set(),
   "codecs": _MATHS,
   "networks": _MATHS | {"codecs"},
@@ -49,7 +50,7 @@ ALLOWED = {
   "state_layout": set(),
   "checkpoint": {"checkpoint_files", "logging", "state_layout"},
   "checkpoint_files": {"logging", "reading"},
-  "run_folder": {"files", "metric_lines", "nested", "reading"},
+  "run_folder": {"files", "metric_lines", "nested", "plugins", "reading"},
   "training": _MATHS
   | {
     "imagination",
@@ -63,7 +64,8 @@ ALLOWED = {
   }
   | {"checkpoint", "logging", "metric_lines", "run_folder"},
   "compilation_cache": set(),
-  "cli": {"compilation_cache", "config", "presets", "published", "reading", "registry"},
+  "cli": {"compilation_cache", "plugins"}
+  | {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
   "reference": {"config", "files", "presets", "registry"},

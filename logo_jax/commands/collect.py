@@ -83,7 +83,7 @@ def _installed(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _row(folder: pathlib.Path, seconds: float) -> dict[str, Any]:
   card = store.read(folder, verify=False).card
-  winnable = card["behaviour"]["expert_win_rate"] > 0
+  winnable = card["behaviour"].get("expert_win_rate", 0) > 0
   size = sum(path.stat().st_size for path in folder.iterdir())
   return {
     "dataset": card["name"],

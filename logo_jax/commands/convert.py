@@ -38,13 +38,13 @@ _OPTIONS = (
     "action_range",
     None,
     ["refuse", "clip", "rescale"],
-    "Of a vault or an OMAR folder: what to do to actions beyond [-1, 1].",
+    "Of a vault, an OMAR folder or an .npz: what to do to actions beyond [-1, 1].",
   ),
   flags.DEFINE_enum(
     "team_reward",
     None,
     ["refuse", "mean", "sum"],
-    "Of a vault or an OMAR folder: what to do to rewards that differ between agents.",
+    "Of the same: what to do to rewards that differ between agents.",
   ),
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import logo_jax
 from logo_jax import ranges, types
-from logo_jax.behaviours import library, qualities
+from logo_jax.behaviours import library, policy, qualities
 from logo_jax.data import names as names_lib
 from logo_jax.data import record, store
 from logo_jax.envs import base
@@ -90,7 +90,7 @@ def collect(
   if request.num_transitions < 1:
     raise ValueError(f"num_transitions {request.num_transitions} must be at least 1")
   ranges.check_seed("seed", request.seed)
-  index = library.index(env_name, request.behaviours)
+  index = _index(env_name, quality, request.behaviours)
   behaviour = qualities.behaviour(quality, index)
   env = base.make(env_name)
   card = _card(request, env.spec, index, behaviour)
@@ -101,9 +101,11 @@ def collect(
   game = record.Game(
     env=env,
     num_envs=int(np.clip(request.num_transitions // least_length, 8, _MAX_ENVS)),
-    room=len(index.snapshots),
+    room=max(len(index.snapshots), 1),
   )
   params = library.load_all(behaviour.snapshots, env.spec, request.behaviours)
+  if not params:  # uniform draws ask nobody, but something has to be there
+    params = [policy.init(env.spec, (1,), jax.random.key(0))]
   # Datasets of one seed must not share episodes: each has chances of its own.
   key = jax.random.fold_in(jax.random.key(request.seed), zlib.crc32(plain.encode()))
   chunks = record.record(game, params, behaviour.mode, key)
@@ -112,6 +114,13 @@ def collect(
   if base.has_wins(env_name):
     card["win_rate"] = float(played.won.mean())
   return store.write(folder, rows, episode_start, card)
+
+
+def _index(environment: str, quality: str, behaviours: pathlib.Path) -> library.Index:
+  """The snapshots of an environment; uniform play can do without any."""
+  if quality == "random" and environment not in library.environments(behaviours):
+    return library.Index(environment, 0.0, (), policy.UNIFORM, {}, {}, ())
+  return library.index(environment, behaviours)
 
 
 def split_name(dataset_name: str) -> tuple[str, str]:
@@ -170,7 +179,6 @@ def _card(
   plain, _ = names_lib.split_size(request.name)
   environment, _, quality = plain.rpartition("/")
   entries = {entry.name: entry for entry in index.snapshots}
-  levels = qualities.levels(index)
   card = {
     "name": request.name,
     "scenario": environment,
@@ -180,17 +188,25 @@ def _card(
       "protocol": qualities.QUALITIES[quality].protocol,
       **behaviour.mode._asdict(),
       "snapshots": [dataclasses.asdict(entries[name]) for name in behaviour.snapshots],
-      "expert_win_rate": qualities.expert(index).win_rate,
-      "expert_return": qualities.expert(index).return_mean,
-      "random_return": index.random_return,
-      # Shares of the expert's level, by snapshot.
-      "levels": {x: round(levels[x], 3) for x in behaviour.snapshots},
+      **(_levels(index, behaviour) if index.snapshots else {}),
     },
     "seed": request.seed,
     "requested_transitions": request.num_transitions,
     "versions": {"logo_jax": logo_jax.__version__} | base.versions(environment),
   }
   return card | {"request_hash": _request_hash(card, plain, index.params_hash)}
+
+
+def _levels(index: library.Index, behaviour: qualities.Behaviour) -> dict[str, Any]:
+  """How good those are that play, and how good the expert is."""
+  levels = qualities.levels(index)
+  return {
+    "expert_win_rate": qualities.expert(index).win_rate,
+    "expert_return": qualities.expert(index).return_mean,
+    "random_return": index.random_return,
+    # Shares of the expert's level, by snapshot.
+    "levels": {x: round(levels[x], 3) for x in behaviour.snapshots},
+  }
 
 
 def _request_hash(card: dict[str, Any], plain: str, params_hash: str) -> str:
@@ -208,6 +224,8 @@ def _request_hash(card: dict[str, Any], plain: str, params_hash: str) -> str:
 def _shares(behaviour: qualities.Behaviour, played: _Played) -> dict[str, float]:
   """The share of the episodes that each behaviour has played."""
   counts = np.bincount(played.behaviour, minlength=len(behaviour.snapshots))
+  if not behaviour.snapshots:
+    return {}
   shares = dict.fromkeys(behaviour.snapshots, 0.0)  # mixed may have one name twice
   for name, count in zip(behaviour.snapshots, counts, strict=True):
     shares[name] += round(float(count / counts.sum()), 6)

@@ -27,12 +27,14 @@ def remarks(stored: StoredDataset) -> list[str]:
   done = altered(card)
   if done:
     lines.append(f"reading altered the data: {'; '.join(done)}")
+  if card.get("state_made"):
+    lines.append("no states are recorded; observations side by side stand for them")
   limit = _suspected_limit(stored) if "source" in card else None
   if limit is not None:
     num, steps, episodes = limit
     lines.append(
       f"{num} of {episodes} episodes have {steps} steps, the most there are, and are "
-      f"called ended; if {steps} is the time limit, set data.time_limit to it"
+      f"called ended; if {steps} is the time limit, {_advice(card)}"
     )
   copies = round(card.get("identical_episodes", 0) * (len(stored.episode_start) - 1))
   if copies:
@@ -47,6 +49,13 @@ def altered(card: dict[str, Any]) -> list[str]:
   """What reading altered, in words."""
   found = card.get("altered", {})
   return [line.format(found[name]) for name, line in _LINES.items() if name in found]
+
+
+def _advice(card: dict[str, Any]) -> str:
+  """How a time limit is told that was called an end."""
+  if card["source"].get("format") in ("arrays", "npz"):
+    return "terminal of these must be False"
+  return "set data.time_limit to it"
 
 
 def _suspected_limit(stored: StoredDataset) -> tuple[int, int, int] | None:

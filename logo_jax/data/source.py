@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 import contextlib
-import json
 import os
 import pathlib
 from typing import Any, NamedTuple
 
 from logo_jax import types
-from logo_jax.data import collect, formats, names, store
+from logo_jax.data import collect, formats, names, played, store
 from logo_jax.data.store import StoredDataset
 from logo_jax.envs import base
 
@@ -171,17 +170,9 @@ def _read_registered(name: str, options: Mapping[str, Any]) -> StoredDataset:
   """
   path, scenario, registered = _REGISTERED[name]
   stored = formats.read(path, **(dict(registered) | dict(options)))
-  card = stored.card | {"name": name}
   if scenario is not None:
-    spec, env = stored.spec, base.make(scenario).spec
-    for size in ("num_agents", "obs_dim", "state_dim", "action_kind", "action_dim"):
-      if getattr(spec, size) != getattr(env, size):
-        raise ValueError(
-          f"dataset: {name} has {size} {getattr(spec, size)}, but {scenario} has "
-          f"{getattr(env, size)}"
-        )
-    card |= {"scenario": scenario, "spec": json.loads(json.dumps(env.stored()))}
-  return stored._replace(card=card)
+    stored = played.in_scenario(stored, scenario, f"dataset: {name}")
+  return stored._replace(card=stored.card | {"name": name})
 
 
 def environment(

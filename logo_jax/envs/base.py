@@ -4,7 +4,7 @@ from collections.abc import Callable
 import functools
 import importlib
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 # A module is imported when one of its environments is made, not before. It may have
 # `termination_rule(scenario)`, `layout(scenario)`, `weaken(scenario)` and
 # `has_wins(scenario)` too; without the last its games can be won.
-_SUITES = {
+_SUITES: dict[str, Any] = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
   "mamujoco": "logo_jax.envs.mamujoco",
@@ -54,6 +54,88 @@ def register(suite: str, module: str, packages: tuple[str, ...] = ()) -> None:
   if not (hasattr(found, "SCENARIOS") and callable(getattr(found, "make", None))):
     raise ValueError(f"{module} must have SCENARIOS and a function make")
   _SUITES[suite], _PACKAGES[suite] = module, packages
+
+
+def register_game(
+  name: str,
+  make: Callable[[], types.Environment | types.HostEnvironment],
+  wins: bool = False,
+  termination_rule: Callable[[jax.Array], jax.Array] | None = None,
+  packages: tuple[str, ...] = (),
+) -> None:
+  """Makes one game of yours known.
+
+  Doing it again changes nothing.
+
+  Args:
+    name: <suite>/<scenario>, as the game's spec must have it, too; of a suite with no
+      other games than those that are registered so.
+    make: builds it when it is asked for.
+    wins: whether an episode can be won.
+    termination_rule: the law by which episodes end, see `termination_rule`; None: none
+      is known.
+    packages: distributions whose versions decide what happens, beside those of the
+      suite's other games; cards hold them.
+
+  Raises:
+    ValueError: the name is taken, or not of two parts.
+  """
+  suite, _, scenario = name.partition("/")
+  if not suite or not scenario or any(x in "/@," or x.isspace() for x in scenario):
+    raise ValueError(
+      f"game {name!r} must be <suite>/<scenario>, without @, comma, space"
+    )
+  games = _SUITES.get(suite, _Games(suite))
+  if not isinstance(games, _Games):
+    raise ValueError(f"game {name!r}: the suite {suite!r} is taken, by {games}")
+  game = _Game(make, wins, termination_rule)
+  if games.SCENARIOS.get(scenario, game) != game:
+    raise ValueError(f"game {name!r} is taken; choose another name")
+  games.SCENARIOS[scenario] = game
+  _SUITES[suite] = games
+  _PACKAGES[suite] = tuple(dict.fromkeys((*_PACKAGES.get(suite, ()), *packages)))
+
+
+class _Game(NamedTuple):
+  make: Callable[[], types.Environment | types.HostEnvironment]
+  wins: bool
+  rule: Callable[[jax.Array], jax.Array] | None
+
+
+class _Games:
+  """What a suite's module has, of games that were registered one by one."""
+
+  def __init__(self, suite: str):
+    self.SCENARIOS: dict[str, _Game] = {}
+    self._suite = suite
+
+  def __str__(self) -> str:
+    return "register_game"
+
+  def make(self, scenario: str) -> types.Environment | types.HostEnvironment:
+    name = f"{self._suite}/{scenario}"
+    env = self.SCENARIOS[scenario].make()
+    if not isinstance(env, types.Environment | types.HostEnvironment):
+      raise ValueError(
+        f"game {name!r}: what makes it must return an Environment or HostEnvironment, "
+        f"but returned a {type(env).__name__}"
+      )
+    if env.spec.name != name:
+      raise ValueError(
+        f"game {name!r}: its spec.name is {env.spec.name!r}, not the same"
+      )
+    return env
+
+  def layout(self, scenario: str) -> Layout | None:
+    known = scenario in self.SCENARIOS
+    return make(f"{self._suite}/{scenario}").spec.layout if known else None
+
+  def has_wins(self, scenario: str) -> bool:
+    return scenario in self.SCENARIOS and self.SCENARIOS[scenario].wins
+
+  def termination_rule(self, scenario: str) -> Callable[..., jax.Array] | None:
+    known = self.SCENARIOS.get(scenario)
+    return known and known.rule
 
 
 def names() -> tuple[str, ...]:
@@ -200,4 +282,5 @@ def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:
 
 
 def _module(suite: str):
-  return importlib.import_module(_SUITES[suite])
+  known = _SUITES[suite]
+  return known if isinstance(known, _Games) else importlib.import_module(known)

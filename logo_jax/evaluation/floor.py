@@ -86,6 +86,7 @@ def _names_policies(played: Mapping[str, Any]) -> bool:
   entries = played.get("snapshots")
   return (
     isinstance(entries, list)
+    and bool(entries)
     and all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in entries)
     and isinstance(played.get("epsilon"), float | int)
     and isinstance(played.get("greedy"), bool)

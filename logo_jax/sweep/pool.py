@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from logo_jax import files, reading
+from logo_jax import files, plugins, reading
 from logo_jax.logging import Stop, graceful_stop, say
 from logo_jax.sweep import cells as cells_lib
 from logo_jax.sweep import costs
@@ -35,7 +35,8 @@ class Outcome:
 
 def worker_command(file: pathlib.Path) -> list[str]:
   """How a process is started that works on the cell of a file."""
-  return [sys.executable, "-m", "logo_jax.sweep.worker", f"--cell={file}"]
+  command = [sys.executable, "-m", "logo_jax.sweep.worker", f"--cell={file}"]
+  return command + plugins.as_flags()
 
 
 def known_seconds(

@@ -13,7 +13,7 @@ import zipfile
 
 from logo_jax import reading
 from logo_jax.data import store
-from logo_jax.data.formats import cfcql, hdf5, omar, omiga, tensors, vault
+from logo_jax.data.formats import arrays, cfcql, hdf5, omar, omiga, tensors, vault
 
 
 class _Format(NamedTuple):
@@ -27,6 +27,7 @@ _FORMATS = {
   "own": _Format(store.read),
   "vault": _Format(vault.read, ("time_limit", "action_range", "team_reward")),
   "cfcql": _Format(cfcql.read, ("time_limit",)),
+  "npz": _Format(arrays.read, ("action_range", "team_reward")),
   "omiga": _Format(omiga.read, ("timeout_bootstrap",)),
   "omar": _Format(
     omar.read, ("time_limit", "num_agents", "action_range", "team_reward")
@@ -34,7 +35,8 @@ _FORMATS = {
 }
 _UNDERSTOOD = (
   "our own folders (card.json), OG-MARL's vaults (<scenario>.vlt/<quality>), CFCQL's "
-  "SMAC files and OMIGA's MaMuJoCo files (HDF5), OMAR's folders (obs_0.npy, ...)"
+  "SMAC files and OMIGA's MaMuJoCo files (HDF5), OMAR's folders (obs_0.npy, ...), .npz "
+  "files of episodes as data.from_arrays takes them"
 )
 _SUFFIXES = (".h5", ".hdf5", ".hdf", ".vlt", ".zip", ".npy", ".npz", ".pt", ".pkl")
 _DEPTH = 4  # folders below the one given in which to look for a dataset
@@ -58,7 +60,7 @@ def read(path: str | os.PathLike, **options: Any) -> store.StoredDataset:
   Args:
     path: a file or a folder. A folder above a dataset will do if there is only one.
     **options: of the format's reader: `time_limit` of a vault, a CFCQL file or an OMAR
-      folder; `action_range` and `team_reward` of a vault or an OMAR folder;
+      folder; `action_range` and `team_reward` of a vault, an OMAR folder or .npz file;
       `num_agents` of an OMAR folder; `timeout_bootstrap` of an OMIGA file.
 
   Returns:
@@ -148,15 +150,14 @@ def _kind_of_file(path: pathlib.Path) -> str:
   _refuse_pickle(path)
   if zipfile.is_zipfile(path):
     if path.suffix == ".npz":
-      raise ValueError(
-        f"{path} is an .npz archive, as no known format has; understood are "
-        f"{_UNDERSTOOD}"
-      )
+      return "npz"
     raise ValueError(f"{path} is a zip archive; unpack it and name the folder")
   if path.suffix == ".npy" or path.name in (store.CARD, tensors.METADATA):
     raise ValueError(f"{path} is a part of a dataset; name its folder, {path.parent}")
   if path.suffix in (".h5", ".hdf5"):
     raise ValueError(f"{path} is cut short or no HDF5: it does not begin like one")
+  if path.suffix == ".npz":
+    raise ValueError(f"{path} is cut short or no .npz file: it does not end like one")
   raise ValueError(f"{path} is no dataset; understood are {_UNDERSTOOD}")
 
 

@@ -139,6 +139,7 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
     ValueError: the data break a rule of the format; names the field and the row.
   """
   obs, state, legal, action, reward = fields
+  state_made = state is None
   if state is None:
     state = obs.reshape(len(obs), -1)
   if legal is None:
@@ -167,6 +168,8 @@ def finish(fields: Fields, plan: Plan, about: About) -> store.StoredDataset:
     "source": about.source,
     "altered": dict(about.altered),
   }
+  if state_made:
+    card["state_made"] = True
   if about.action_bounds is not None:
     card["action_bounds"] = about.action_bounds
   columns = (obs, state, legal, action, reward, discount, plan.episode_start)
