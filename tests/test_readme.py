@@ -12,10 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, entries, model_study
+from logo_jax import cli, entries, model_study, reference
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source, store
-from logo_jax.reporting import reference
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 DOCS = README.parent / "docs"
