@@ -20,7 +20,10 @@ from logo_jax import reading
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
 
 
-def run(main: Callable[[list[str]], Any]) -> None:
+def run(
+  main: Callable[[list[str]], Any],
+  within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> None:
   """Runs an absl binary.
 
   Bad flags and bad input end in one line on the standard error, "error: ...", and exit
@@ -30,6 +33,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
   Args:
     main: called with the list of arguments, the program's name first.
+    within: makes the context in which it is called, before JAX has looked for devices.
   """
 
   # JAX tells at length which accelerators it did not find.
@@ -39,8 +43,9 @@ def run(main: Callable[[list[str]], Any]) -> None:
     if len(argv) > 1:
       _fail(f"unexpected argument {argv[1]!r}; flags are written --name=value")
     try:
-      _check_platform()
-      return main(argv)
+      with within():
+        _check_platform()
+        return main(argv)
     except (OSError, MemoryError) as error:
       _fail(_describe(error))
     except (ValueError, ImportError) as error:
