@@ -31,14 +31,13 @@ _BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "CANCELLED", "coordination")
 _SIEVE = r"""
 import re, sys
 dump = re.compile(rb"[EF]\d{4} .*(coordination_service|client\.h)")
-out, lost = sys.stderr.buffer, False
+out, ours, told = sys.stderr.buffer, f"error: {sys.argv[1]}\n".encode(), False
 for line in sys.stdin.buffer:
-  if dump.match(line) and not lost:
-    lost = True
-    out.write(b"error: " + sys.argv[1].encode() + b"\n")
-  if not lost:
+  line = ours if dump.match(line) else line
+  if not told:
     out.write(line)
-  out.flush()
+    out.flush()
+  told = told or line == ours
 """
 
 

@@ -1,7 +1,5 @@
 """Two processes of two devices each, on loopback, beside one of four."""
 
-import dataclasses
-import json
 import os
 import pathlib
 import signal
@@ -10,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
@@ -44,8 +41,7 @@ def corridor(tmp_path_factory):
 
 
 def _values(preset, dataset, **changes):
-  named = {k.replace("__", "."): v for k, v in changes.items()}
-  return {"dataset": str(dataset)} | SMALL | named
+  return {"dataset": str(dataset)} | SMALL | changes
 
 
 def _alone(run_dir, preset, dataset, **changes):
@@ -61,26 +57,38 @@ def _free_port():
     return found.getsockname()[1]
 
 
-def _start(run_dir, preset, dataset, **changes):
+def _start(run_dir, preset, dataset, devices=2, **changes):
   """Two processes that train together."""
   settings = _values(preset, dataset, **changes)
   flags = [f"--config.{key}={value}" for key, value in settings.items()]
-  xla = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
-  address = f"localhost:{_free_port()}"
+  command = [str(ROOT / "experiments/train.py"), f"--config={preset}"]
+  command += [*flags, f"--run_dir={run_dir}", "--num_processes=2"]
+  command += [f"--coordinator=localhost:{_free_port()}"]
+  return [_process([*command, f"--process_id={i}"], devices) for i in range(2)]
 
-  def start(index):
-    command = [sys.executable, str(ROOT / "experiments/train.py")]
-    command += [f"--config={preset}", *flags, f"--run_dir={run_dir}"]
-    command += [f"--coordinator={address}", "--num_processes=2"]
-    return subprocess.Popen(
-      [*command, f"--process_id={index}"],
-      env=os.environ | {"XLA_FLAGS": xla, "PYTHONPATH": str(ROOT)},
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
 
-  return [start(0), start(1)]
+def _process(command, devices=2):
+  xla = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+  return subprocess.Popen(
+    [sys.executable, *command],
+    env=os.environ | {"XLA_FLAGS": xla, "PYTHONPATH": str(ROOT)},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _run_two(code):
+  """Two processes that run `code`; it finds itself as `me`, in a group of two."""
+  text = f"""
+import os, time
+import jax, numpy as np
+from logo_jax.training import hosts, joining, parallel
+me = int(os.environ["ME"])
+with joining.joined("localhost:{_free_port()}", 2, me):
+""" + "".join(f"  {line}\n" for line in code.strip().splitlines())
+  setting = "import os, sys; os.environ['ME'] = sys.argv[1]"
+  return [_process(["-c", f"{setting}\n{text}", str(i)]) for i in range(2)]
 
 
 def _ends(processes, timeout=300):
@@ -127,6 +135,40 @@ def test_two_processes_train_what_one_does(corridor, tmp_path):
   _same_metrics(tmp_path / "one", tmp_path / "two")
 
 
+LOGO = {
+  "num_seeds": 2,
+  "data_parallel": 2,
+  "num_transitions": 1_500,
+  "data.placement": "host",
+  "num_starts": 8,
+  "horizon": 2,
+  "imagine_after": 0,
+  "fit.updates": 20,
+  "fit.interval": 10,
+  "fit.batch_size": 16,
+  "model.hidden_size": 8,
+  "learner.hidden_size": 8,
+  "learner.clone_updates": 20,
+  "learner.value_updates": 10,
+}
+
+
+@pytest.mark.slow
+def test_all_phases_and_battles(tmp_path):
+  """One makes the data for both; rows come from disk, and each plays its own seed."""
+  dataset, changes = (
+    "smax/2s3z/medium-replay",
+    LOGO | {"data_dir": str(tmp_path / "data")},
+  )
+  for status, _, errors in _ends(_start(tmp_path / "two", "logo", dataset, **changes)):
+    assert status == 0, errors
+  alone = _alone(tmp_path / "one", "logo", dataset, **changes)
+  together = runs.read_results(tmp_path / "two")
+  assert together.keys() == alone.keys() >= {"return_by_seed", "model"}
+  np.testing.assert_allclose(together["return_by_seed"], alone["return_by_seed"], 1e-2)
+  _same_metrics(tmp_path / "one", tmp_path / "two")
+
+
 def _wait_for_step(run_dir, processes, step):
   """Until the run has logged so many updates."""
   metrics, until = run_dir / "metrics.jsonl", time.monotonic() + 200
@@ -138,11 +180,14 @@ def _wait_for_step(run_dir, processes, step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other(corridor, tmp_path, victim):
-  """Within a minute, with one line; one process alone goes on from there."""
-  run_dir = tmp_path / "run"
-  processes = _start(run_dir, "bc", corridor, total_updates=200)
+@pytest.mark.parametrize(
+  ("victim", "devices", "changes"),
+  [(0, 2, {"data_parallel": 4}), (1, 1, {"data_parallel": 1, "num_seeds": 4})],
+)
+def test_a_killed_process_ends_the_other(corridor, tmp_path, victim, devices, changes):
+  """Within a minute, with one line; one process of four devices goes on from there."""
+  run_dir, changes = tmp_path / "run", changes | {"total_updates": 200}
+  processes = _start(run_dir, "bc", corridor, devices, **changes)
   _wait_for_step(run_dir, processes, 30)
   processes[victim].kill()
   start = time.monotonic()
@@ -153,10 +198,51 @@ def test_a_killed_process_ends_the_other(corridor, tmp_path, victim):
   said = [x for x in errors.splitlines() if x and not x.startswith(("train", "/"))]
   said = [x for x in said if not x.startswith("policies are not evaluated")]
   assert said == [f"error: {joining.LOST}"]
-  resumed = _alone(run_dir, "bc", corridor, total_updates=200)
-  whole = _alone(tmp_path / "whole", "bc", corridor, total_updates=200)
+  resumed = _alone(run_dir, "bc", corridor, **changes)
+  whole = _alone(tmp_path / "whole", "bc", corridor, **changes)
   assert _without_times(resumed) == _without_times(whole)
   _same_metrics(tmp_path / "whole", run_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_who_does_not_talk_notices_too(victim):
+  """JAX would end the process with a dump of its stack."""
+  processes = _run_two(f"""
+hosts.share("both are there")
+if me == {victim}:
+  os._exit(9)
+time.sleep(100)
+""")
+  status, _, errors = _ends(processes, 60)[1 - victim]
+  assert status != 0
+  assert errors == f"error: {joining.LOST}\n"
+
+
+@pytest.mark.slow
+def test_gradients_of_two_processes_are_those_of_the_whole_batch():
+  """Under plain SGD, which shows a wrong factor that Adam would hide."""
+  processes = _run_two("""
+import jax.numpy as jnp, optax
+from jax.sharding import PartitionSpec as P
+from logo_jax.training import optimizers
+mesh = parallel.make_mesh(1, 4)
+sgd = optax.chain(optimizers.average_over_devices("batch"), optax.sgd(1.0))
+x = np.arange(24, dtype=np.float32).reshape(8, 3) / 10
+y = np.arange(8, dtype=np.float32)
+def update(w, x, y):
+  grads = jax.grad(lambda w: jnp.mean((x @ w - y) ** 2))(w)
+  return optax.apply_updates(w, sgd.update(grads, sgd.init(w))[0])
+specs = dict(in_specs=(P(), P("batch"), P("batch")), out_specs=P(), check_vma=False)
+mapped = jax.jit(jax.shard_map(update, mesh=mesh, **specs))
+print("w", *parallel.fetch(mapped(jnp.zeros(3), x, y)))
+""")
+  x = np.arange(24).reshape(8, 3) / 10
+  expected = 2 * x.T @ np.arange(8) / 8  # one step against the gradient at 0
+  for status, output, errors in _ends(processes):
+    assert status == 0, errors
+    (found,) = [line for line in output.splitlines() if line.startswith("w ")]
+    np.testing.assert_allclose([float(w) for w in found.split()[1:]], expected, 1e-5)
 
 
 @pytest.mark.slow
