@@ -30,7 +30,11 @@ _PLUGIN_HELP = (
 flags.DEFINE_multi_string("plugin", [], _PLUGIN_HELP)
 
 
-def run(main: Callable[[list[str]], Any], cached: bool = True) -> None:
+def run(
+  main: Callable[[list[str]], Any],
+  cached: bool = True,
+  within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> None:
   """Runs an absl binary, whose compiled programs are kept for the next one.
 
   Bad flags and bad input end in one line on the standard error, "error: ...", and exit
@@ -41,6 +45,7 @@ def run(main: Callable[[list[str]], Any], cached: bool = True) -> None:
   Args:
     main: called with the list of arguments, the program's name first.
     cached: whether programs are kept unless --compilation_cache says otherwise.
+    within: makes the context in which it is called, before JAX has looked for devices.
   """
 
   # JAX tells at length which accelerators it did not find.
@@ -52,8 +57,9 @@ def run(main: Callable[[list[str]], Any], cached: bool = True) -> None:
     try:
       default = None if cached else compilation_cache.OFF
       compilation_cache.enable(default if _CACHE.value is None else _CACHE.value)
-      _check_platform()
-      return main(argv)
+      with within():
+        _check_platform()
+        return main(argv)
     except (OSError, MemoryError) as error:
       _fail(_describe(error))
     except (ValueError, ImportError) as error:

@@ -4,6 +4,7 @@ Two commands may have flags of one name, so that a process imports one module al
 """
 
 import ast
+import contextlib
 import difflib
 import importlib
 import pathlib
@@ -42,7 +43,8 @@ def main() -> None:
   sys.argv = [f"{program} {name}", *arguments]  # flags of flags are looked up there
   from logo_jax import cli
 
-  cli.run(importlib.import_module(f"{__name__}.{name}").main)
+  command = importlib.import_module(f"{__name__}.{name}")
+  cli.run(command.main, within=getattr(command, "within", contextlib.nullcontext))
 
 
 def _fail(name: str) -> NoReturn:
