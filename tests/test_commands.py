@@ -11,7 +11,15 @@ from logo_jax import commands
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NAMES = [
-  *("clones", "collect", "convert", "evaluate", "inspect_data", "model_error"),
+  *(
+    "clones",
+    "collect",
+    "convert",
+    "evaluate",
+    "export",
+    "inspect_data",
+    "model_error",
+  ),
   *("quickstart", "reproduce", "sweep", "train", "train_behaviour"),
 ]
 
