@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from logo_jax import config as config_lib
-from logo_jax import files, outcomes
+from logo_jax import files, fine_tuning, outcomes
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import carried, collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
@@ -45,13 +45,14 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   """
   config = resolved(config)
   check(config, run_dir)
+  config = fine_tuning.resolved(config, run_dir)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   start = time.monotonic()
   loaded = load_dataset(config)
   compose.check_batch_sizes(config, loaded.num_transitions)
-  system = compose.compose(
-    config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
-  )
+  begun = fine_tuning.statistics(config, loaded, run_dir)
+  axis = parallel.batch_axis(mesh)
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis, begun)
   compose.check_window(config, system.learner.window)
   memory.check(config, loaded.spec, system.learner, system.imagination)
   config = compose.resolved(config, system)
@@ -59,12 +60,13 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     "dataset_hash": loaded.card["content_hash"]
   }
   _check_model_run(config.model_run, stored_config, run_dir)
+  fine_tuning.check_weights(config, system, mesh, run_dir)
   known = carried_by(run_dir)
   if known is not None:
     carried.check_same(known, loaded.card, str(run_dir))
   with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
     if not folder.dataset_path.exists():
-      files.write_json(folder.dataset_path, carried.of(loaded))
+      files.write_json(folder.dataset_path, carried.of(loaded, begun))
     results = _stored_results(folder)
     if results is not None:
       say(f"{folder.path} is finished; nothing is trained again")
@@ -90,7 +92,7 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     FileExistsError: another process works on the folder.
     OSError: the folder cannot be written.
   """
-  config = resolved(config)
+  config = fine_tuning.resolved(resolved(config), run_dir)
   compose.check_budget(config)
   spec = source.spec(config.dataset)
   if spec is not None:

@@ -71,6 +71,7 @@ ALLOWED = {
 _WHOLE = (
   "__init__",
   "deploy",
+  "fine_tuning",
   "experiment",
   "outcomes",
   "model_study",
