@@ -88,6 +88,10 @@ class ExperimentConfig:
   # Folder of a run whose world model is taken over instead of fitting one; that run
   # must have the same model, fit, data and seeds: the result is the same bit for bit.
   model_run: str = ""
+  # Folder of a run with whose learner this one begins, its parameters and target
+  # networks: fine-tuning. That run must have the same learner, shapes and number of
+  # seeds; inputs are standardised as they were there.
+  init_from: str = ""
   dataset: str = "smax/2s3z/medium-replay"  # <suite>/<scenario>/<quality>
   data_dir: str = "data"  # where datasets lie, or are made
   # Of a dataset that has to be made. Another number than this makes, and means, a

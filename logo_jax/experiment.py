@@ -9,7 +9,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
-from logo_jax import files, outcomes
+from logo_jax import files, fine_tuning, outcomes
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import carried, collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
@@ -21,6 +21,7 @@ from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, hosts, loop, memory, parallel, plans
 from logo_jax.training.session import Evaluator, Seconds, Session
+from logo_jax.types import Statistics
 
 
 def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | None:
@@ -46,15 +47,18 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   with hosts.agreed():
     config = resolved(config)
     check(config, run_dir)
+    config = fine_tuning.resolved(config, run_dir)
     mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   start = time.monotonic()
   loaded = hosts.in_turn(lambda: load_dataset(config))
   with hosts.agreed():
-    config, system = _compose(config, loaded, mesh)
+    begun = fine_tuning.statistics(config, loaded, run_dir)
+    config, system = _compose(config, loaded, mesh, begun)
     stored_config = config_lib.to_dict(config) | {
       "dataset_hash": loaded.card["content_hash"]
     }
     _check_model_run(config.model_run, stored_config, run_dir)
+    fine_tuning.check_weights(config, system, mesh, run_dir)
     known = carried_by(run_dir)
     if known is not None:
       carried.check_same(known, loaded.card, str(run_dir))
@@ -62,7 +66,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
   opened = hosts.open_folder(run_dir, stored_config)
   with opened as folder, hosts.graceful_stop() as stop:
     if hosts.is_first() and not folder.dataset_path.exists():
-      files.write_json(folder.dataset_path, carried.of(loaded))
+      files.write_json(folder.dataset_path, carried.of(loaded, begun))
     results = _stored_results(folder)
     if results is not None:
       say(f"{folder.path} is finished; nothing is trained again")
@@ -79,13 +83,22 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
 
 
 def _compose(
-  config: ExperimentConfig, loaded: LoadedDataset, mesh: Mesh
+  config: ExperimentConfig,
+  loaded: LoadedDataset,
+  mesh: Mesh,
+  begun: Statistics | None,
 ) -> tuple[ExperimentConfig, compose.System]:
-  """The system for the data, and the configuration that it has resolved."""
+  """The system for the data, and the configuration that it has resolved.
+
+  Args:
+    config: what to do.
+    loaded: the dataset.
+    mesh: of seeds and batches.
+    begun: what the learner is built with, where that is not the data's own.
+  """
   compose.check_batch_sizes(config, loaded.num_transitions)
-  system = compose.compose(
-    config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
-  )
+  axis = parallel.batch_axis(mesh)
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis, begun)
   compose.check_window(config, system.learner.window)
   memory.check(config, loaded.spec, system.learner, system.imagination)
   return compose.resolved(config, system), system
@@ -105,7 +118,7 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     FileExistsError: another process works on the folder.
     OSError: the folder cannot be written.
   """
-  config = resolved(config)
+  config = fine_tuning.resolved(resolved(config), run_dir)
   compose.check_budget(config)
   spec = source.spec(config.dataset)
   if spec is not None:

@@ -58,7 +58,7 @@ def evaluate(
   config = dataclasses.replace(stored, data_parallel=1)
   if actor is not None:
     config = config_lib.from_dict(config_lib.to_dict(config) | {"actor": actor})
-  system = compose.compose(config, known.spec, known.statistics)
+  system = compose_of(config, known)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   step, params = _played(config, system, mesh, run_dir, known.spec, best)
   env, why = source.environment(known.card, known.spec)
@@ -73,7 +73,7 @@ def evaluate(
 
 def of_run(
   run_dir: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
-) -> tuple[ExperimentConfig, Carried | LoadedDataset]:
+) -> tuple[ExperimentConfig, Carried]:
   """A run's configuration, and what it has kept of its dataset.
 
   Args:
@@ -96,7 +96,14 @@ def of_run(
       f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
       f"{run_dir} was trained on {data_hash}"
     )
-  return config, loaded
+  statistics = loaded.statistics
+  return config, Carried(loaded.spec, loaded.card, statistics, statistics)
+
+
+def compose_of(config: ExperimentConfig, known: Carried) -> compose.System:
+  """The components of a run, as it was trained."""
+  statistics, learner = known.statistics, known.learner_statistics
+  return compose.compose(config, known.spec, statistics, learner_statistics=learner)
 
 
 def _played(  # noqa: PLR0913  a run and what it consists of
@@ -195,7 +202,9 @@ def restore(
   loaded = experiment.load_dataset(config) if loaded is None else loaded
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   axis = parallel.batch_axis(mesh)
-  system = compose.compose(config, loaded.spec, loaded.statistics, axis)
+  known = experiment.carried_by(run_dir)
+  learner = known.learner_statistics if known else None
+  system = compose.compose(config, loaded.spec, loaded.statistics, axis, learner)
   with trained(run_dir) as checkpoints:
     data = parallel.place(loaded.data, mesh)
     target = loop.train_state(config, system, mesh, data)

@@ -72,7 +72,8 @@ ALLOWED = {
 }
 # These put everything together.
 _WHOLE = (
-  *("__init__", "commands", "deploy", "experiment", "outcomes", "model_study"),
+  *("__init__", "commands", "deploy", "experiment", "fine_tuning", "model_study"),
+  "outcomes",
   "playback",
   "sweep",
 )

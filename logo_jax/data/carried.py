@@ -21,12 +21,20 @@ class Carried(NamedTuple):
   spec: EnvSpec
   card: dict[str, Any]
   statistics: Statistics
+  learner_statistics: Statistics  # other ones where the learner comes from another run
 
 
-def of(loaded: LoadedDataset) -> dict[str, Any]:
-  """What is to be kept of a dataset."""
-  fields = loaded.statistics._asdict().items()
-  return {"card": loaded.card, "statistics": {k: _plain(v) for k, v in fields}}
+def of(loaded: LoadedDataset, learner: Statistics | None = None) -> dict[str, Any]:
+  """What is to be kept of a dataset.
+
+  Args:
+    loaded: the dataset.
+    learner: what the learner was built with, if that is not the dataset's.
+  """
+  kept = {"card": loaded.card, "statistics": _plain_fields(loaded.statistics)}
+  if learner is not None:
+    kept["learner_statistics"] = _plain_fields(learner)
+  return kept
 
 
 def read(values: Any, where: str) -> Carried:
@@ -40,11 +48,13 @@ def read(values: Any, where: str) -> Carried:
     ValueError: something is missing, or of another kind.
   """
   try:
-    card, fields = dict(values["card"]), dict(values["statistics"])
-    statistics = Statistics(**{k: _restored(v) for k, v in fields.items()})
+    card = dict(values["card"])
+    statistics = learner = _restored_fields(values["statistics"])
+    if "learner_statistics" in values:
+      learner = _restored_fields(values["learner_statistics"])
   except (TypeError, KeyError, ValueError) as error:
     raise ValueError(f"{where} is damaged: {error}") from None
-  return Carried(store.spec_of(card, where), card, statistics)
+  return Carried(store.spec_of(card, where), card, statistics, learner)
 
 
 def check_same(known: Carried, card: dict[str, Any], run_dir: str) -> None:
@@ -66,6 +76,14 @@ def check_same(known: Carried, card: dict[str, Any], run_dir: str) -> None:
       "machine has computed other bytes, with which the run cannot go on bit for bit; "
       "evaluate.py plays it without data, or choose another folder"
     )
+
+
+def _plain_fields(statistics: Statistics) -> dict[str, Any]:
+  return {k: _plain(v) for k, v in statistics._asdict().items()}
+
+
+def _restored_fields(fields: Any) -> Statistics:
+  return Statistics(**{k: _restored(v) for k, v in dict(fields).items()})
 
 
 def _plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ def _about(
 ) -> dict[str, Any]:
   """What policy.json says."""
   config, known = playback.of_run(run_dir)
-  statistics = known.statistics.obs._asdict()
+  statistics = known.learner_statistics.obs._asdict()
 
   def shapes(avals: Any) -> list[str]:
     return [f"{x.dtype}[{','.join(map(str, x.shape))}]" for x in avals]

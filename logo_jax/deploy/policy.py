@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import playback
-from logo_jax.training import compose
 from logo_jax.types import Actor, EnvSpec, Observed, Params
 
 
@@ -40,7 +39,7 @@ def load_policy(
       f"seed_index: must be from 0 to {config.num_seeds - 1}, for {run_dir} has "
       f"{config.num_seeds} seeds; got {seed_index}"
     )
-  learner = compose.compose(config, known.spec, known.statistics).learner
+  learner = playback.compose_of(config, known).learner
   keys = jax.random.split(jax.random.key(0), config.num_seeds)
   shapes = jax.eval_shape(jax.vmap(learner.init), keys).params
   with playback.trained(run_dir) as checkpoints:

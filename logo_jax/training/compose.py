@@ -31,6 +31,7 @@ def compose(
   spec: EnvSpec,
   statistics: Statistics,
   axis_name: str | None = None,
+  learner_statistics: Statistics | None = None,
 ) -> System:
   """Builds a system.
 
@@ -39,6 +40,7 @@ def compose(
     spec: of the environment.
     statistics: of the dataset.
     axis_name: mapped axis over the devices that share a run's batch, if any.
+    learner_statistics: what the learner is built with, if other ones.
 
   Returns:
     The system.
@@ -49,7 +51,7 @@ def compose(
   imagination = _imagination(config, spec, statistics)
   context = LearnerContext(
     spec,
-    statistics,
+    learner_statistics or statistics,
     functools.partial(optimizers.adam, axis_name=axis_name),
     imagination.weighting.return_loss if imagination else 0.0,
   )

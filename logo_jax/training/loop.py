@@ -14,7 +14,7 @@ from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import stream
 from logo_jax.logging import progress
-from logo_jax.training import feeds, parallel, plans
+from logo_jax.training import begin, feeds, parallel, plans
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
@@ -150,6 +150,8 @@ def train(
     keys = seed_keys(config, _KEYS[stage.name])
     if state is None:
       state = init_train(functions, mesh, keys, model_params, session.data)
+      if not _has_checkpoint(session, stage.name):
+        state = begin.with_weights(session, state)
     else:  # the learner goes on, and all that its first phase was given stays
       state = _begin(state, keys)
     state = _train_stage(session, stage, functions, state, evaluator)

@@ -11,7 +11,7 @@ import pytest
 
 import logo_jax
 from logo_jax import playback
-from logo_jax.training import compose, parallel, plans
+from logo_jax.training import parallel, plans
 from logo_jax.training.session import Evaluator
 from logo_jax.types import HostEnvironment, TimeStep
 from tests import toys
@@ -50,7 +50,7 @@ def _recorded(spec, num, seed=0):
 def _played_by_the_house(run_dir):
   """What the evaluation of all seeds does where it sees what is recorded."""
   config, known = playback.of_run(run_dir)
-  system = compose.compose(config, known.spec, known.statistics)
+  system = playback.compose_of(config, known)
   mesh = parallel.make_mesh(config.num_seeds, 1)
   _, params = playback._played(config, system, mesh, run_dir, known.spec, False)
   num = config.num_seeds * config.evaluation.episodes
