@@ -151,4 +151,4 @@ def _batch(spec: EnvSpec, shape: tuple[int, ...], rng: np.random.Generator) -> B
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, cached=False)  # compiling is measured, too

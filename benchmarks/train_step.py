@@ -134,4 +134,4 @@ def _measure(
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, cached=False)  # compiling is measured, too

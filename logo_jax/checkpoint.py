@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 from logo_jax import checkpoint_files, state_layout
 from logo_jax.checkpoint_files import METRIC, Damaged
@@ -47,7 +48,7 @@ class Checkpointer:
       raise ValueError(f"checkpoint folder: {path} does not exist")
     self._folder = path
     self._saving = -1  # the step of the save in the background
-    if not read_only:
+    if not read_only and jax.process_index() == 0:  # all of them open it together
       checkpoint_files.drop_damaged_scores(path)
     self._manager = None if read_only else _make_manager(path, keep)
 
@@ -88,7 +89,7 @@ class Checkpointer:
     self.wait()  # so that an error is that of the step it names
     self._saving = step
     with self._writing():
-      if latest is not None:
+      if latest is not None and jax.process_index() == 0:
         checkpoint_files.check_space(self._folder / str(latest))
       return self._manager.save(step, args=args, metrics=metrics)
 
@@ -197,7 +198,9 @@ class Checkpointer:
       if damaged:
         say(f"{why}; going back to the checkpoint of step {found}")
         if self._manager is not None:
-          checkpoint_files.set_aside(self._folder, damaged)
+          if jax.process_index() == 0:
+            checkpoint_files.set_aside(self._folder, damaged)
+          multihost_utils.sync_global_devices(f"{self._folder} set aside")
           self._manager.reload()
       return state, found
     raise Damaged(f"{why}; no earlier checkpoint is whole")

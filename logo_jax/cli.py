@@ -15,8 +15,13 @@ import ml_collections
 from ml_collections import config_dict as config_dict_lib
 from ml_collections import config_flags
 
-from logo_jax import plugins, reading
+from logo_jax import compilation_cache, plugins, reading
 
+_CACHE = flags.DEFINE_string(
+  "compilation_cache",
+  None,
+  "Folder where compiled programs are kept, or off; the user's cache if not given.",
+)
 _OWN_CODE = pathlib.Path(__file__).resolve().parent
 _PLUGIN_HELP = (
   "Modules of yours that register components, games or presets; imported first. "
@@ -25,8 +30,12 @@ _PLUGIN_HELP = (
 flags.DEFINE_multi_string("plugin", [], _PLUGIN_HELP)
 
 
-def run(main: Callable[[list[str]], Any]) -> None:
-  """Runs an absl binary.
+def run(
+  main: Callable[[list[str]], Any],
+  cached: bool = True,
+  within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> None:
+  """Runs an absl binary, whose compiled programs are kept for the next one.
 
   Bad flags and bad input end in one line on the standard error, "error: ...", and exit
   status 1. Input counts as bad when this library or the binary itself raises a
@@ -35,6 +44,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
   Args:
     main: called with the list of arguments, the program's name first.
+    cached: whether programs are kept unless --compilation_cache says otherwise.
+    within: makes the context in which it is called, before JAX has looked for devices.
   """
 
   # JAX tells at length which accelerators it did not find.
@@ -44,8 +55,11 @@ def run(main: Callable[[list[str]], Any]) -> None:
     if len(argv) > 1:
       _fail(f"unexpected argument {argv[1]!r}; flags are written --name=value")
     try:
-      _check_platform()
-      return main(argv)
+      default = None if cached else compilation_cache.OFF
+      compilation_cache.enable(default if _CACHE.value is None else _CACHE.value)
+      with within():
+        _check_platform()
+        return main(argv)
     except (OSError, MemoryError) as error:
       _fail(_describe(error))
     except (ValueError, ImportError) as error:
@@ -57,7 +71,17 @@ def run(main: Callable[[list[str]], Any]) -> None:
         raise
       _fail(f"a device has too little memory: {_describe(error)}")
 
+  _tell_of(main)
   app.run(guarded, flags_parser=_parse_flags)
+
+
+def _tell_of(main: Callable[[list[str]], Any]) -> None:
+  """Lets `--help` tell what absl looks for in the file that was started alone."""
+  module = sys.modules[main.__module__]
+  sys.modules["__main__"].__doc__ = module.__doc__
+  for name in (module.__name__, __name__):
+    for flag in flags.FLAGS.get_key_flags_for_module(name):
+      flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import pathlib
 import time
 from typing import Any
 
-import jax
+from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
 from logo_jax import files, outcomes
@@ -15,11 +15,11 @@ from logo_jax.data import carried, collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.envs import base
 from logo_jax.evaluation.model_error import model_errors
-from logo_jax.logging import graceful_stop, say
+from logo_jax.logging import say
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, memory, parallel, plans
+from logo_jax.training import compose, hosts, loop, memory, parallel, plans
 from logo_jax.training.session import Evaluator, Seconds, Session
 
 
@@ -43,27 +43,25 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     OSError: the folder cannot be written.
     training.session.Diverged: a loss is not finite.
   """
-  config = resolved(config)
-  check(config, run_dir)
-  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  with hosts.agreed():
+    config = resolved(config)
+    check(config, run_dir)
+    mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   start = time.monotonic()
-  loaded = load_dataset(config)
-  compose.check_batch_sizes(config, loaded.num_transitions)
-  system = compose.compose(
-    config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
-  )
-  compose.check_window(config, system.learner.window)
-  memory.check(config, loaded.spec, system.learner, system.imagination)
-  config = compose.resolved(config, system)
-  stored_config = config_lib.to_dict(config) | {
-    "dataset_hash": loaded.card["content_hash"]
-  }
-  _check_model_run(config.model_run, stored_config, run_dir)
-  known = carried_by(run_dir)
-  if known is not None:
-    carried.check_same(known, loaded.card, str(run_dir))
-  with RunFolder.open(run_dir, stored_config) as folder, graceful_stop() as stop:
-    if not folder.dataset_path.exists():
+  loaded = hosts.in_turn(lambda: load_dataset(config))
+  with hosts.agreed():
+    config, system = _compose(config, loaded, mesh)
+    stored_config = config_lib.to_dict(config) | {
+      "dataset_hash": loaded.card["content_hash"]
+    }
+    _check_model_run(config.model_run, stored_config, run_dir)
+    known = carried_by(run_dir)
+    if known is not None:
+      carried.check_same(known, loaded.card, str(run_dir))
+  hosts.check_same("configuration", stored_config)
+  opened = hosts.open_folder(run_dir, stored_config)
+  with opened as folder, hosts.graceful_stop() as stop:
+    if hosts.is_first() and not folder.dataset_path.exists():
       files.write_json(folder.dataset_path, carried.of(loaded))
     results = _stored_results(folder)
     if results is not None:
@@ -77,9 +75,26 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     if results is None:
       say(f"stopped; the same command resumes {folder.path}")
       return None
-    outcomes.draw(folder, results)
-    folder.write_results(results)
-    return runs.read_results(folder.path)
+    return hosts.of_first(lambda: _finish(folder, results))
+
+
+def _compose(
+  config: ExperimentConfig, loaded: LoadedDataset, mesh: Mesh
+) -> tuple[ExperimentConfig, compose.System]:
+  """The system for the data, and the configuration that it has resolved."""
+  compose.check_batch_sizes(config, loaded.num_transitions)
+  system = compose.compose(
+    config, loaded.spec, loaded.statistics, parallel.batch_axis(mesh)
+  )
+  compose.check_window(config, system.learner.window)
+  memory.check(config, loaded.spec, system.learner, system.imagination)
+  return compose.resolved(config, system), system
+
+
+def _finish(folder: RunFolder, results: dict[str, Any]) -> dict[str, Any]:
+  outcomes.draw(folder, results)
+  folder.write_results(results)
+  return runs.read_results(folder.path)
 
 
 def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
@@ -97,7 +112,8 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     compose.check_components(config, spec)
     compose.check_batch_sizes(config, config.num_transitions)
   _check_model_run(config.model_run, config_lib.to_dict(config), run_dir)
-  RunFolder.check(run_dir, config_lib.to_dict(config))
+  if hosts.is_first():
+    RunFolder.check(run_dir, config_lib.to_dict(config))
 
 
 def resolved(config: ExperimentConfig) -> ExperimentConfig:
@@ -207,7 +223,8 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
   state = loop.train(session, evaluator, model_params)
   if state is None:
     return None
-  results = outcomes.describe(session, loaded)
+  # The first process's are kept; others may be reading while it writes.
+  results = outcomes.describe(session, loaded) if hosts.is_first() else {}
   if evaluator is not None:
     start = time.monotonic()
     params = plans.params_of(config, state)
@@ -216,8 +233,9 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
     results |= outcomes.summarise(played, base.has_wins(loaded.spec.name))
   if imagination is not None:
     start = time.monotonic()
-    params = jax.device_get(state.model)
-    results["model"] = model_errors(imagination.model, params, loaded)
+    params = parallel.fetch(state.model)
+    if hosts.is_first():
+      results["model"] = model_errors(imagination.model, params, loaded)
     session.seconds.add("model_error", time.monotonic() - start)
   return results
 

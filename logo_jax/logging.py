@@ -71,6 +71,8 @@ class Progress:
       self._print_line()
 
   def _print_line(self) -> None:
+    if _muted:
+      return
     now = time.monotonic()
     line = tqdm.tqdm.format_meter(
       n=self._count,
@@ -110,8 +112,18 @@ def progress(
     bar.close()
 
 
+def mute() -> None:
+  """Lets this process say nothing from now on but what its caller prints itself."""
+  _muted.append(True)
+
+
+_muted: list[bool] = []
+
+
 def say(text: str) -> None:
   """Prints one line on stderr, above a progress bar if there is one."""
+  if _muted:
+    return
   tqdm.tqdm.write(text, file=sys.stderr)
   sys.stderr.flush()
 

@@ -14,6 +14,7 @@ from logo_jax import experiment, outcomes, plugins
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source
+from logo_jax.data.carried import Carried
 from logo_jax.data.dataset import CALIBRATION_ROWS, LoadedDataset
 from logo_jax.envs import base
 from logo_jax.reporting import runs
@@ -52,21 +53,11 @@ def evaluate(
   Raises:
     ValueError: no such run, no checkpoint, or the data are not those of the run.
   """
-  stored, data_hash = _stored_config(run_dir)
+  stored, known = of_run(run_dir, data_dir)
   # One device will do, however many trained it.
   config = dataclasses.replace(stored, data_parallel=1)
   if actor is not None:
     config = config_lib.from_dict(config_lib.to_dict(config) | {"actor": actor})
-  if data_dir is not None:
-    config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
-  known = experiment.carried_by(run_dir)
-  if known is None:
-    known = experiment.load_dataset(config, make=False)
-    if known.card["content_hash"] != data_hash:
-      raise ValueError(
-        f"dataset: {config.dataset} has content hash {known.card['content_hash']}, but "
-        f"{run_dir} was trained on {data_hash}"
-      )
   system = compose.compose(config, known.spec, known.statistics)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   step, params = _played(config, system, mesh, run_dir, known.spec, best)
@@ -80,6 +71,34 @@ def evaluate(
   return {"step": step} | figures | plans.who(config, system)
 
 
+def of_run(
+  run_dir: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
+) -> tuple[ExperimentConfig, Carried | LoadedDataset]:
+  """A run's configuration, and what it has kept of its dataset.
+
+  Args:
+    run_dir: a run's folder, finished or not; it is only read.
+    data_dir: where datasets lie that have names; of use to runs of former versions
+      alone, which kept nothing. None is where the run found it.
+
+  Raises:
+    ValueError: no such run, or the data are not those of the run.
+  """
+  config, data_hash = _stored_config(run_dir)
+  if data_dir is not None:
+    config = dataclasses.replace(config, data_dir=os.fspath(data_dir))
+  known = experiment.carried_by(run_dir)
+  if known is not None:
+    return config, known
+  loaded = experiment.load_dataset(config, make=False)
+  if loaded.card["content_hash"] != data_hash:
+    raise ValueError(
+      f"dataset: {config.dataset} has content hash {loaded.card['content_hash']}, but "
+      f"{run_dir} was trained on {data_hash}"
+    )
+  return config, loaded
+
+
 def _played(  # noqa: PLR0913  a run and what it consists of
   config: ExperimentConfig,
   system: compose.System,
@@ -90,11 +109,8 @@ def _played(  # noqa: PLR0913  a run and what it consists of
 ) -> tuple[int, Params]:
   """The update of a checkpoint, and of its parameters those of who plays alone."""
   shapes = loop.policy_params(config, system, mesh)
-  path = RunFolder(run_dir).checkpoints / "train"
-  with Checkpointer(path, read_only=True) as checkpoints:
-    if not checkpoints.steps():
-      raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
-    last = _best(checkpoints, path) if best else None
+  with trained(run_dir) as checkpoints:
+    last = best_step(checkpoints, run_dir) if best else None
     part = ("learner", "params")
     params, step = checkpoints.restore_sound(shapes, last, part)
     if config.actor == "planner":
@@ -136,10 +152,32 @@ def _model_shapes(
   return parallel.by_seed(jax.eval_shape(jax.vmap(init), keys), mesh)
 
 
-def _best(checkpoints: Checkpointer, path: pathlib.Path) -> int:
+def trained(run_dir: str | os.PathLike[str]) -> Checkpointer:
+  """The checkpoints of a run's training, of which there is one at least; to read.
+
+  Raises:
+    ValueError: there is none.
+  """
+  path = RunFolder(run_dir).checkpoints / "train"
+  if not path.is_dir():
+    raise ValueError(
+      f"checkpoint folder: {path} does not exist; nothing is trained yet"
+    )
+  checkpoints = Checkpointer(path, read_only=True)
+  if not checkpoints.steps():
+    raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
+  return checkpoints
+
+
+def best_step(checkpoints: Checkpointer, run_dir: str | os.PathLike[str]) -> int:
+  """The step of the best point of a run's learning curve.
+
+  Raises:
+    ValueError: no checkpoint has a score.
+  """
   step = checkpoints.best_step()
   if step is None:
-    raise ValueError(f"best: no checkpoint in {path} has a score; play the last one")
+    raise ValueError(f"best: no checkpoint of {run_dir} has a score; play the last one")
   return step
 
 
@@ -158,13 +196,10 @@ def restore(
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
   axis = parallel.batch_axis(mesh)
   system = compose.compose(config, loaded.spec, loaded.statistics, axis)
-  path = RunFolder(run_dir).checkpoints / "train"
-  with Checkpointer(path, read_only=True) as checkpoints:
-    if not checkpoints.steps():
-      raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
+  with trained(run_dir) as checkpoints:
     data = parallel.place(loaded.data, mesh)
     target = loop.train_state(config, system, mesh, data)
-    last = _best(checkpoints, path) if best else None
+    last = best_step(checkpoints, run_dir) if best else None
     state, step = checkpoints.restore_sound(target, last)
   return int(step or 0), state
 

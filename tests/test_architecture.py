@@ -63,13 +63,19 @@ ALLOWED = {
     "ranges",
   }
   | {"checkpoint", "logging", "metric_lines", "run_folder"},
-  "cli": {"config", "plugins", "presets", "published", "reading", "registry"},
+  "compilation_cache": set(),
+  "cli": {"compilation_cache", "plugins"}
+  | {"config", "presets", "published", "reading", "registry"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
   "reference": {"config", "files", "presets", "registry"},
 }
 # These put everything together.
-_WHOLE = ("__init__", "experiment", "outcomes", "model_study", "playback", "sweep")
+_WHOLE = (
+  *("__init__", "commands", "deploy", "experiment", "outcomes", "model_study"),
+  "playback",
+  "sweep",
+)
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, entries, model_study, reference
+from logo_jax import cli, commands, entries, model_study, reference
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source, store
 
@@ -69,6 +69,8 @@ def _parsed(monkeypatch, argv: list[str]):
   monkeypatch.chdir(README.parent)
   monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
   before = set(flags.FLAGS)
+  for name in [n for n in sys.modules if n.startswith(f"{commands.__name__}.")]:
+    monkeypatch.delitem(sys.modules, name)  # its flags are gone, or another's are there
   try:
     spec = importlib.util.spec_from_file_location("binary_of_a_page", argv[0])
     assert spec is not None and spec.loader is not None

@@ -73,7 +73,7 @@ def index(environment: str, root: pathlib.Path = PARAMS_FOLDER) -> Index:
     names = reading.listed(known, near=environment)
     raise ValueError(
       f"environment {environment!r} has no behaviour policies; there are some for: "
-      f"{names} (experiments/train_behaviour.py makes others)"
+      f"{names} (logo-jax train_behaviour makes others)"
     )
   path = root / environment / "index.json"
   content = schema.build(Index, reading.json_file(path), f"{path}: ")

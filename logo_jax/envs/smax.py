@@ -1,9 +1,8 @@
 """SMAX, the StarCraft-like battles of JaxMARL, against its heuristic enemy.
 
-Observations and states are JaxMARL's but for `weapon_cooldown`, which falls without
-bound in a unit that does not shoot and is clipped at 0 from below here. A policy that
-was learned here and plays on JaxMARL's own SMAX must see `max(x, 0)` in those places;
-`cooldown_masks` tells which they are.
+Observations are JaxMARL's own, so that policies that were learned here play on its SMAX
+as they are. States are but for `weapon_cooldown`, which falls without bound in a unit
+that does not shoot and is clipped at 0 from below here; `cooldown_mask` tells where.
 
 The team reward of a step is the fall in enemy health as a share of full health,
 averaged over enemies, plus 1 for a win; a whole episode yields about 2 at most.
@@ -94,13 +93,11 @@ def weaken(scenario: str) -> Callable[..., tuple[Any, types.TimeStep]]:
 def _observe(env: Any, state: Any, reward: jax.Array) -> types.TimeStep:
   """What there is to see of a state, reached with `reward`."""
   terminated, won = _outcome(env, state)
-  state_mask, obs_mask = cooldown_masks(env)
   local, legal = env.get_obs(state), env.get_avail_actions(state)
-  obs = jnp.stack([local[agent] for agent in env.agents])
   world = env.get_world_state(state)
   return types.TimeStep(
-    obs=jnp.where(obs_mask, jnp.maximum(obs, 0.0), obs),
-    state=jnp.where(state_mask, jnp.maximum(world, 0.0), world),
+    obs=jnp.stack([local[agent] for agent in env.agents]),
+    state=jnp.where(cooldown_mask(env), jnp.maximum(world, 0.0), world),
     legal=jnp.stack([legal[agent] for agent in env.agents]).astype(bool),
     reward=reward,
     discount=1.0 - terminated.astype(jnp.float32),
@@ -121,8 +118,8 @@ def _where(condition: jax.Array, old: Any, new: Any) -> Any:
   return jax.tree.map(lambda x, y: jnp.where(condition, x, y.astype(x.dtype)), old, new)
 
 
-def cooldown_masks(env: Any) -> tuple[jax.Array, jax.Array]:
-  """Where weapon cooldowns stand, bool `[S]` of the state and `[O]` of an observation.
+def cooldown_mask(env: Any) -> jax.Array:
+  """Where weapon cooldowns stand in a state, bool `[S]`.
 
   They fall without bound in a unit that does not shoot; below 0 means the same as 0.
 
@@ -130,11 +127,9 @@ def cooldown_masks(env: Any) -> tuple[jax.Array, jax.Array]:
     env: JaxMARL's.
   """
   own = [name == "weapon_cooldown" for name in env.own_features]
-  unit = [name == "weapon_cooldown" for name in env.unit_features]
   units = env.num_allies + env.num_enemies
-  in_state = own * units + [False] * (2 * units)  # then teams and types of all units
-  in_obs = unit * (units - 1) + own
-  return jnp.array(in_state), jnp.array(in_obs)
+  # After the units' features come the teams and the types of all.
+  return jnp.array(own * units + [False] * (2 * units))
 
 
 def _make_jaxmarl(scenario: str) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from logo_jax import presets, reading, schema
 
+FOLDER = pathlib.Path(__file__).parent / "tables"  # the paper's, a file each
+
 
 @dataclasses.dataclass(frozen=True)
 class System:

@@ -148,7 +148,7 @@ def _record(
   place: Place, planned: Planned, root: str | os.PathLike[str]
 ) -> dict[str, Any]:
   table, budget = planned.manifest.table, planned.budget
-  command = f"python experiments/reproduce.py --table={table} --budget={budget}"
+  command = f"logo-jax reproduce --table={table} --budget={budget}"
   folder = cells.folder(place.cell, root)
   if place.row.kind == "experiment":
     found = records.of_run(folder, budget, command)

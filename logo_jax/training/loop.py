@@ -239,7 +239,7 @@ def init_train(
 
 def _begin(state: TrainState, keys: jax.Array) -> TrainState:
   """A phase's last state as the first one of the next phase."""
-  steps = jax.device_put(jax.vmap(phase_keys)(keys)[:, 2], state.key.sharding)
+  steps = parallel.put(jax.vmap(phase_keys)(keys)[:, 2], state.key.sharding)
   return state._replace(key=steps, step=jnp.zeros_like(state.step))
 
 

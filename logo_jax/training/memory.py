@@ -30,7 +30,7 @@ def check(
   Raises:
     ValueError: names the field that is too large, the size and the memory.
   """
-  seeds = -(-config.num_seeds // jax.local_device_count())  # on the fullest device
+  seeds = -(-config.num_seeds // jax.device_count())  # on the fullest device
   n, actions = spec.num_agents, spec.num_agents * spec.action_dim
   row = 4 * (n * spec.obs_dim + spec.state_dim + actions)
   _refuse("evaluation.episodes", config.evaluation.episodes, config, seeds * row)

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, Mesh, NamedSharding
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, Sharding
 from jax.sharding import PartitionSpec as P
+import numpy as np
 
 from logo_jax.data import stream
 from logo_jax.data.stream import Feed
@@ -27,27 +29,38 @@ _BY_DEVICE = P(SEEDS, BATCH)  # each device draws rows of its own
 
 
 def make_mesh(num_seeds: int, data_parallel: int) -> Mesh:
-  """A mesh over as many local devices as can be used.
+  """A mesh over as many devices of all processes as can be used.
 
   Args:
     num_seeds: runs; spread over the largest number of devices that divides it.
     data_parallel: devices that share one run's batch.
 
   Returns:
-    A mesh with axes ("seeds", "batch").
+    A mesh with axes ("seeds", "batch"), of equally many devices of each process.
 
   Raises:
-    ValueError: fewer devices than `data_parallel`.
+    ValueError: fewer devices than `data_parallel`, or too few for some process to have
+      one.
   """
-  available = jax.local_device_count()
+  available, processes = jax.device_count(), jax.process_count()
   if data_parallel > available:
     raise ValueError(
       f"data_parallel: {data_parallel} devices asked for, {available} are there"
     )
-  groups = max(
-    n for n in range(1, available // data_parallel + 1) if num_seeds % n == 0
-  )
-  devices = jax.local_devices()[: groups * data_parallel]
+  most = range(available // data_parallel, 0, -1)
+  fitting = (n for n in most if num_seeds % n == n * data_parallel % processes == 0)
+  groups = next(fitting, 0)
+  if not groups:
+    raise ValueError(
+      f"num_seeds: {num_seeds} with data_parallel {data_parallel} leaves one of "
+      f"{processes} processes without a device; allowed are values whose product is a "
+      f"multiple of {processes}"
+    )
+  each = groups * data_parallel // processes
+  by_process = [
+    [d for d in jax.devices() if d.process_index == i] for i in range(processes)
+  ]
+  devices = [d for own in by_process for d in own[:each]]
   return jax.make_mesh(
     (groups, data_parallel),
     (SEEDS, BATCH),
@@ -77,7 +90,36 @@ def specs(state: Any) -> Any:
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
   """Copies of host or device arrays on every device of the mesh."""
-  return jax.device_put(tree, NamedSharding(mesh, P()))
+  return put(tree, NamedSharding(mesh, P()))
+
+
+def put(tree: Any, layout: Sharding) -> Any:
+  """Lays out arrays that every process has; none is asked for what it has."""
+  if layout.is_fully_addressable:
+    return jax.device_put(tree, layout)
+
+  def one(x: Any) -> jax.Array:
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      return jax.random.wrap_key_data(one(jax.random.key_data(x)))
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, layout, lambda index: x[index])
+
+  return jax.tree.map(one, tree)
+
+
+def fetch(tree: Any) -> Any:
+  """Arrays on the host, whole in every process; all of them must call it."""
+  leaves = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
+  apart = [x for x in leaves if not (x.is_fully_addressable or x.is_fully_replicated)]
+  if apart:
+    layout = apart[0].sharding
+    assert isinstance(layout, NamedSharding)  # all that lies on a mesh
+    tree = jax.jit(_same, out_shardings=NamedSharding(layout.mesh, P()))(tree)
+  return jax.device_get(tree)
+
+
+def _same(tree: Any) -> Any:
+  return tree
 
 
 def by_seed(shapes: Any, mesh: Mesh) -> Any:
@@ -97,7 +139,7 @@ def place(data: Dataset, mesh: Mesh) -> Dataset:
 
 def place_feed(feed: Feed, mesh: Mesh) -> Feed:
   """Puts a gathered feed on the mesh, as `map_chunk` takes it."""
-  draws = jax.device_put(feed.draws, NamedSharding(mesh, _BY_DEVICE))
+  draws = put(feed.draws, NamedSharding(mesh, _BY_DEVICE))
   return Feed(replicate(feed.rows, mesh), draws)
 
 
@@ -142,9 +184,10 @@ def map_chunk(
 
 
 def map_draw(fn: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
-  """Compiles `(keys, step, data) -> draws` for all seeds and devices."""
+  """Compiles `(keys, step, data) -> draws` for all seeds and devices, on each."""
   over_seeds = jax.vmap(fn, (0, None, None))
-  return jax.jit(_shard(over_seeds, mesh, (P(SEEDS), P(), P()), _BY_DEVICE))
+  mapped = _shard(over_seeds, mesh, (P(SEEDS), P(), P()), _BY_DEVICE)
+  return jax.jit(mapped, out_shardings=NamedSharding(mesh, P()))
 
 
 def map_eval(fn: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:

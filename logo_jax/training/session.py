@@ -16,7 +16,7 @@ from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
 from logo_jax.logging import Stop, say
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import parallel
+from logo_jax.training import hosts, parallel
 from logo_jax.training.compose import System
 from logo_jax.types import Actor, Dataset, Environment, HostEnvironment, Params
 
@@ -61,7 +61,7 @@ def seed_keys(config: ExperimentConfig, phase: int) -> jax.Array:
 
 def by_seed(metrics: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:
   """Metrics of each seed, [S], on the host."""
-  found = jax.device_get(dict(metrics))
+  found = parallel.fetch(dict(metrics))
   return {k: v.reshape(len(v), -1).mean(1) for k, v in found.items()}
 
 
@@ -139,11 +139,12 @@ class Evaluator:
     act = jax.jit(jax.vmap(functools.partial(actor.act, greedy=self._greedy)))
 
     def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
-      params, seeds = policy
+      params, seeds = parallel.fetch(policy)
       keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
       episodes = self._config.episodes
       memory = actor.initial_carry((len(seeds), episodes))
-      return host.play(env, act, params, memory, episodes, keys)
+      played = host.play(env, act, params, memory, episodes, keys)
+      return EpisodeResult(*hosts.arrays_of_first(played))
 
     return run
 
@@ -160,4 +161,4 @@ class Evaluator:
 
   def _play(self, params: Params, group: int) -> EpisodeResult:
     key = jax.random.fold_in(jax.random.key(self._config.seed), group)
-    return jax.device_get(self._run((params, self._seeds), key))
+    return parallel.fetch(self._run((params, self._seeds), key))

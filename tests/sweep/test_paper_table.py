@@ -12,7 +12,7 @@ from logo_jax.sweep import manifest, paper_table, reproduce
 from tests.reporting.test_records import record
 
 ROOT = pathlib.Path(__file__).parents[2]
-TABLES = sorted((ROOT / "experiments/tables").glob("*.toml"))
+TABLES = sorted(manifest.FOLDER.glob("*.toml"))
 TEXT = """
 table = "9"
 title = "Table 9"

@@ -1,0 +1,1 @@
+"""Policies that leave the house: loaded from a run, played anywhere, exported."""
