@@ -1,4 +1,4 @@
-"""Converts a dataset that can be read into our own format or a vault.
+"""Converts a dataset that can be read into our own format, a vault or one of Minari's.
 
 The same as `logo-jax convert`, which stands in `logo_jax/commands/`.
 """

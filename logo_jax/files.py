@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import tempfile
 from typing import Any
 
@@ -63,6 +64,34 @@ def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary.replace(path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def making(folder: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+  """Gives a new folder beside `folder` that takes its name at the end.
+
+  When the block raises, it is removed, and so are folders above that were made for it.
+
+  Args:
+    folder: the folder to make; there is nothing yet, or an empty one.
+
+  Yields:
+    The folder to write into.
+  """
+  folder = pathlib.Path(folder)
+  partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+  made = [parent for parent in folder.parents if not parent.exists()]
+  partial.mkdir(parents=True)
+  try:
+    with writing(folder):
+      yield partial
+      partial.rename(folder)
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    with contextlib.suppress(OSError):  # somebody else may have put something there
+      for parent in made:
+        parent.rmdir()
+    raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

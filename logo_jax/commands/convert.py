@@ -1,4 +1,4 @@
-"""Converts a dataset that can be read into our own format or a vault.
+"""Converts a dataset that can be read into our own format, a vault or one of Minari's.
 
 Example: logo-jax convert --dataset=2s3z_medium.h5 --out=data/2s3z_medium
 """
@@ -9,18 +9,18 @@ import time
 from absl import flags
 
 from logo_jax.data import formats, remarks, store
-from logo_jax.data.formats import vault
+from logo_jax.data.formats import minari, vault
 from logo_jax.logging import say
 
 _DATASET = flags.DEFINE_string(
   "dataset", None, "A path, or the name of a dataset below --data_dir.", required=True
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
-_TO = flags.DEFINE_enum("to", "own", ["own", "vault"], "Which format to write.")
+_TO = flags.DEFINE_enum("to", "own", ["own", "vault", "minari"], "What to write.")
 _OUT = flags.DEFINE_string(
   "out",
   None,
-  "Folder to write; for a vault best <scenario>.vlt/<quality>.",
+  "Folder to write; for a vault best <scenario>.vlt/<quality>, for Minari <name>-v0.",
   required=True,
 )
 _OPTIONS = (
@@ -63,7 +63,8 @@ def main(argv: list[str]) -> None:
   if _TO.value == "own":
     folder = store.write(_OUT.value, *stored)
   else:
-    folder = vault.write(stored, _OUT.value)
+    write = {"vault": vault.write, "minari": minari.write}[_TO.value]
+    folder = write(stored, _OUT.value)
   card = stored.card
   print(
     f"{folder}: {card['num_transitions']} transitions, {card['num_episodes']} episodes"

@@ -130,6 +130,27 @@ def is_free(folder: str | os.PathLike) -> bool:
   return not any(folder.iterdir())
 
 
+def terminal(stored: StoredDataset, what: str) -> np.ndarray:
+  """Which episodes ended by themselves, bool `[E]`.
+
+  Args:
+    stored: the dataset.
+    what: the format that knows ends and cuts alone, for the error.
+
+  Raises:
+    ValueError: the discount of an episode's last step is neither 0 nor 1.
+  """
+  last = np.asarray(stored.episode_start)[1:] - 2
+  discount = np.asarray(stored.rows.discount)[last]
+  wrong = (discount != 0) & (discount != 1)
+  if wrong.any():
+    row = last[np.argmax(wrong)]
+    raise ValueError(
+      f"discount {stored.rows.discount[row]} of row {row}: {what} has only 0 and 1"
+    )
+  return discount == 0
+
+
 def complete_card(
   arrays: validate.Arrays, card: dict[str, Any], where: str = "dataset"
 ) -> dict[str, Any]:

@@ -864,5 +864,52 @@ _SEARCHED = tuple(
   )
 )
 
+_OWN = tuple(
+  Mutant(*mutant, (test,))
+  for *mutant, test in (
+    (
+      "own-final",
+      "data/formats/arrays.py",
+      "append = terminal & (not has_final)",
+      "append = terminal & False",
+      "an episode that ended gives up its last step, too",
+      "data/formats/test_arrays.py",
+    ),
+    (
+      "own-final-rows",
+      "data/formats/arrays.py",
+      "out[layout.is_step] = x",
+      "out[: len(x)] = x",
+      "actions and rewards move away from what was seen",
+      "data/formats/test_arrays.py",
+    ),
+    (
+      "own-spec-name",
+      "envs/base.py",
+      "if env.spec.name != name:",
+      "if False:",
+      "a game's data are those of another name",
+      "test_plugins.py::test_a_game",
+    ),
+    (
+      "own-missing-plugin",
+      "plugins.py",
+      "for name in names if name not in known",
+      "for name in names if name in known",
+      "what a run lacks is not told",
+      "test_plugins.py::test_a_run_remembers_by_what_it_was_made",
+    ),
+    (
+      "own-minari-end",
+      "data/formats/minari.py",
+      'out["discount"][-2] = 1 - (get',
+      'out["discount"][-1] = 1 - (get',
+      "ends are taken for cuts",
+      "data/formats/test_minari.py",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
+MUTANTS += (*_OWN)

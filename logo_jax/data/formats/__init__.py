@@ -13,7 +13,16 @@ import zipfile
 
 from logo_jax import reading
 from logo_jax.data import store
-from logo_jax.data.formats import arrays, cfcql, hdf5, omar, omiga, tensors, vault
+from logo_jax.data.formats import (
+  arrays,
+  cfcql,
+  hdf5,
+  minari,
+  omar,
+  omiga,
+  tensors,
+  vault,
+)
 
 
 class _Format(NamedTuple):
@@ -27,6 +36,7 @@ _FORMATS = {
   "own": _Format(store.read),
   "vault": _Format(vault.read, ("time_limit", "action_range", "team_reward")),
   "cfcql": _Format(cfcql.read, ("time_limit",)),
+  "minari": _Format(minari.read),
   "npz": _Format(arrays.read, ("action_range", "team_reward")),
   "omiga": _Format(omiga.read, ("timeout_bootstrap",)),
   "omar": _Format(
@@ -122,6 +132,8 @@ def _datasets(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]:
 def _kind_of_folder(path: pathlib.Path) -> str | None:
   if (path / store.CARD).is_file():
     return "own"
+  if minari.is_one(path):
+    return "minari"
   if (path / tensors.METADATA).is_file() or (path / "manifest.ocdbt").is_file():
     return "vault"
   if (path / "obs_0.npy").is_file():

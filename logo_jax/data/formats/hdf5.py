@@ -43,6 +43,31 @@ def keys(path: pathlib.Path) -> list[str]:
     return _names(file, path)
 
 
+def group(file: Any, path: pathlib.Path, key: str) -> Any:
+  """A group of an open file, or of a group of it; links are not followed.
+
+  Raises:
+    ValueError: there is none of that name, listing those that there are, or it is a
+      link or damaged.
+  """
+  import h5py
+
+  names = _names(file, path)
+  if key not in names:
+    raise ValueError(f"{path}: {key} is missing; it has {reading.listed(names)}")
+  try:
+    if not isinstance(file.get(key, getlink=True), h5py.HardLink):
+      raise ValueError("it is a link, which is not followed")
+    found = file[key]
+    if not isinstance(found, h5py.Group):
+      raise ValueError("it is no group")
+  except Exception as error:  # of many types where the file is damaged
+    raise ValueError(
+      f"{path}: {key} cannot be read: {reading.in_line(error)}"
+    ) from None
+  return found
+
+
 def field(file: Any, path: pathlib.Path, key: str) -> Any:
   """A dataset of an open file.
 

@@ -14,12 +14,10 @@ What it has no room for, the final rows and the card, lies beside it, in `final/
 under "logo_jax" in metadata.json, where only we look: the round trip is exact.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-import shutil
 from typing import Any
 
 import numpy as np
@@ -105,30 +103,13 @@ def write(stored: store.StoredDataset, folder: str | os.PathLike) -> pathlib.Pat
   final = stored.episode_start[1:] - 1
   steps = np.delete(np.arange(len(stored.rows.reward)), final)
   ends = final - np.arange(len(final)) - 1  # among steps, each episode's last
-  discount = stored.rows.discount[final - 1]
-  wrong = (discount != 0) & (discount != 1)
-  if wrong.any():
-    row = final[np.argmax(wrong)] - 1
-    raise ValueError(
-      f"discount {stored.rows.discount[row]} of row {row}: a vault has only 0 and 1"
-    )
-  partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-  made = [parent for parent in folder.parents if not parent.exists()]
-  partial.mkdir(parents=True)
-  try:
-    with files.writing(folder), tensors.errors_of_the_system():
-      _write_steps(stored, steps, ends, partial)
-      (partial / "final").mkdir()
-      for name in _FINAL:
-        array = np.asarray(arrays[name])[final]
-        np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
-      partial.rename(folder)
-  except BaseException:
-    shutil.rmtree(partial, ignore_errors=True)
-    with contextlib.suppress(OSError):  # somebody else may have put something there
-      for parent in made:
-        parent.rmdir()
-    raise
+  store.terminal(stored, "a vault")
+  with files.making(folder) as partial, tensors.errors_of_the_system():
+    _write_steps(stored, steps, ends, partial)
+    (partial / "final").mkdir()
+    for name in _FINAL:
+      array = np.asarray(arrays[name])[final]
+      np.save(partial / "final" / f"{name}.npy", array, allow_pickle=False)
   return folder
 
 
