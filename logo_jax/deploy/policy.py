@@ -91,7 +91,8 @@ class Policy:
         unused with continuous ones.
       memory: what the last call has returned, or `initial_memory(*b)` at the start of
         an episode; may be left out by policies that remember nothing.
-      key: a key of JAX: actions are sampled. None: the likeliest ones.
+      key: a key of JAX: actions are sampled. None: the likeliest ones; a learner that
+        searches then draws what it tries by one fixed key.
 
     Returns:
       Actions, int32 `[*b, N]` or float32 `[*b, N, A]` in [-1, 1], and the memory.
