@@ -10,6 +10,7 @@ import contextlib
 import logging as std_logging
 import os
 import re
+import socket
 import subprocess
 import sys
 from typing import NoReturn
@@ -27,12 +28,18 @@ _JOIN = 300  # seconds to wait for the others at the start
 _BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "CANCELLED", "coordination")
 
 # JAX ends a process whose peer is gone by a dump of its stack, and cannot be told not
-# to. This passes on what is written to the standard error, but for that.
+# to. This passes on what is written to the standard error, with one line in the place
+# of that: the first argument, or after a line of a null byte the second.
 _SIEVE = r"""
 import re, sys
 dump = re.compile(rb"[EF]\d{4} .*(coordination_service|client\.h)")
-out, ours, told = sys.stderr.buffer, f"error: {sys.argv[1]}\n".encode(), False
+out, told = sys.stderr.buffer, False
+unmet, lost = (f"error: {text}\n".encode() for text in sys.argv[1:])
+ours = unmet
 for line in sys.stdin.buffer:
+  if line == b"\0\n":
+    ours = lost
+    continue
   line = ours if dump.match(line) else line
   if not told:
     out.write(line)
@@ -66,9 +73,10 @@ def joined(
   if num_processes == 1 or not (by_slurm or coordinator):
     yield
     return
-  _start_sieve()
+  _start_sieve(_unmet(coordinator))
   try:
     _initialize(*given)
+    os.write(2, b"\0\n")  # to the sieve: all are there
     if jax.process_index() > 0:
       logging.mute()
     yield
@@ -102,6 +110,20 @@ def _check(
     raise ValueError(
       f"process_id: {process_id} is not allowed; 0 to {num_processes - 1} are"
     )
+  if process_id == 0:
+    _check_port(int(coordinator.rsplit(":", 1)[1]))
+
+
+def _check_port(port: int) -> None:
+  """Refuses one that cannot be opened, where JAX would crash."""
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
+  try:
+    socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+  except (OSError, OverflowError) as error:
+    raise ValueError(
+      f"coordinator: port {port} cannot be opened here ({error}); choose another"
+    ) from None
 
 
 def _initialize(
@@ -118,11 +140,13 @@ def _initialize(
       initialization_timeout=_JOIN,
       heartbeat_timeout_seconds=_HEARTBEAT,
     )
-  except jax.errors.JaxRuntimeError as error:
-    raise ValueError(
-      f"coordinator: {coordinator or 'that of SLURM'}: the {num_processes or ''} "
-      f"processes have not met within {_JOIN} s: {str(error).splitlines()[0]}"
-    ) from None
+  except RuntimeError as error:
+    raise ValueError(f"{_unmet(coordinator)}: {str(error).splitlines()[0]}") from None
+
+
+def _unmet(coordinator: str | None) -> str:
+  where = coordinator or "the address that SLURM gives"
+  return f"coordinator: the processes have not met at {where} within {_JOIN} s"
 
 
 def _is_loss(error: Exception) -> bool:
@@ -130,11 +154,11 @@ def _is_loss(error: Exception) -> bool:
   return any(word in text for word in _BROKEN)
 
 
-def _start_sieve() -> None:
+def _start_sieve(unmet: str) -> None:
   """Puts a process of its own between this one's standard error and the terminal."""
   sys.stderr.flush()
   sieve = subprocess.Popen(
-    [sys.executable, "-c", _SIEVE, LOST],
+    [sys.executable, "-c", _SIEVE, unmet, LOST],
     stdin=subprocess.PIPE,
     stdout=subprocess.DEVNULL,
     start_new_session=True,  # Ctrl-C is not for it

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -48,7 +49,9 @@ def _alone(run_dir, preset, dataset, **changes):
   """The same run in this process, on its four devices."""
   values = cli.config_dict(preset)
   values.update_from_flattened_dict(_values(preset, dataset, **changes))
-  return experiment.run(cli.experiment_config(values), run_dir)
+  results = experiment.run(cli.experiment_config(values), run_dir)
+  assert results is not None
+  return results
 
 
 def _free_port():
@@ -78,17 +81,18 @@ def _process(command, devices=2):
   )
 
 
-def _run_two(code):
-  """Two processes that run `code`; it finds itself as `me`, in a group of two."""
+def _run_two(code, before="", joined="'localhost:{port}', 2, me"):
+  """Two processes that run `code` once they have met; `me` is which one it is."""
   text = f"""
-import os, time
+import os, sys, time
 import jax, numpy as np
 from logo_jax.training import hosts, joining, parallel
-me = int(os.environ["ME"])
-with joining.joined("localhost:{_free_port()}", 2, me):
-""" + "".join(f"  {line}\n" for line in code.strip().splitlines())
-  setting = "import os, sys; os.environ['ME'] = sys.argv[1]"
-  return [_process(["-c", f"{setting}\n{text}", str(i)]) for i in range(2)]
+me = int(sys.argv[1])
+{before}
+with joining.joined({joined.format(port=_free_port())}):
+{textwrap.indent(code.strip(), "  ")}
+"""
+  return [_process(["-c", text, str(i)]) for i in range(2)]
 
 
 def _ends(processes, timeout=300):
@@ -145,6 +149,7 @@ LOGO = {
   "imagine_after": 0,
   "fit.updates": 20,
   "fit.interval": 10,
+  "fit.unroll_updates": 0,
   "fit.batch_size": 16,
   "model.hidden_size": 8,
   "learner.hidden_size": 8,
@@ -220,6 +225,22 @@ time.sleep(100)
 
 
 @pytest.mark.slow
+def test_variables_of_slurm_are_enough():
+  variables = {
+    "SLURM_JOB_ID": str(os.getpid()),  # decides the port
+    "SLURM_STEP_NODELIST": "localhost",
+    "SLURM_NTASKS": "2",
+    "SLURM_STEP_NUM_TASKS": "2",
+  }
+  of_each = "os.environ['SLURM_PROCID'] = os.environ['SLURM_LOCALID'] = str(me)"
+  before = f"os.environ.update({variables})\n{of_each}"
+  processes = _run_two("print(hosts.share(f'task {me}'))", before, joined="")
+  for status, output, errors in _ends(processes):
+    assert status == 0, errors
+    assert "['task 0', 'task 1']" in output.splitlines()
+
+
+@pytest.mark.slow
 def test_gradients_of_two_processes_are_those_of_the_whole_batch():
   """Under plain SGD, which shows a wrong factor that Adam would hide."""
   processes = _run_two("""
@@ -285,3 +306,11 @@ def test_what_one_process_refuses_both_refuse(corridor, tmp_path):
 def test_flags_that_are_not_allowed(given, message):
   with pytest.raises(ValueError, match=message), joining.joined(*given):
     pass
+
+
+def test_a_port_that_is_taken():
+  with socket.create_server(("", 0)) as taken:
+    address = f"localhost:{taken.getsockname()[1]}"
+    with pytest.raises(ValueError, match="port .* cannot be opened here"):
+      with joining.joined(address, 2, 0):
+        pass
