@@ -13,6 +13,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from typing import NoReturn
 
 import jax
@@ -25,6 +26,7 @@ LOST = (
 )
 _HEARTBEAT = 30  # seconds without a sign of life after which a process counts as dead
 _JOIN = 300  # seconds to wait for the others at the start
+_LINGER = 2.0  # seconds that the first process, which the others need, stays on
 _BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "CANCELLED", "coordination")
 
 # JAX ends a process whose peer is gone by a dump of its stack, and cannot be told not
@@ -74,19 +76,22 @@ def joined(
     yield
     return
   _start_sieve(_unmet(coordinator))
+  linger = 0.0
   try:
     _initialize(*given)
     os.write(2, b"\0\n")  # to the sieve: all are there
     if jax.process_index() > 0:
       logging.mute()
+    else:  # what fails in all of them is told by all, before this one takes them away
+      linger = _LINGER
     yield
+    jax.distributed.shutdown()
   except BaseException as error:
     # Registered last, so called before JAX's, which would wait for the others.
-    atexit.register(_leave)
+    atexit.register(_leave, linger)
     if isinstance(error, Exception) and _is_loss(error):
       _end(LOST)
     raise
-  jax.distributed.shutdown()
 
 
 def _check(
@@ -142,6 +147,12 @@ def _initialize(
     )
   except RuntimeError as error:
     raise ValueError(f"{_unmet(coordinator)}: {str(error).splitlines()[0]}") from None
+  own, everyone = jax.local_device_count(), jax.device_count()
+  if own * jax.process_count() != everyone:
+    raise ValueError(
+      f"num_processes: {jax.process_count()} must have as many devices each; process "
+      f"{jax.process_index()} has {own} of {everyone}"
+    )
 
 
 def _unmet(coordinator: str | None) -> str:
@@ -173,8 +184,9 @@ def _end(message: str) -> NoReturn:
   os._exit(1)
 
 
-def _leave() -> None:
+def _leave(linger: float) -> None:
   """Ends the process without waiting for the others, who notice."""
   sys.stdout.flush()
   sys.stderr.flush()
+  time.sleep(linger)
   os._exit(1)
