@@ -147,7 +147,11 @@ def _initialize(
     )
   except RuntimeError as error:
     raise ValueError(f"{_unmet(coordinator)}: {str(error).splitlines()[0]}") from None
-  own, everyone = jax.local_device_count(), jax.device_count()
+  try:
+    own, everyone = jax.local_device_count(), jax.device_count()
+  except (RuntimeError, AssertionError) as error:
+    wanted = os.environ.get("JAX_PLATFORMS")
+    raise ValueError(f"JAX_PLATFORMS: {wanted!r}: {error}") from None
   if own * jax.process_count() != everyone:
     raise ValueError(
       f"num_processes: {jax.process_count()} must have as many devices each; process "
