@@ -10,8 +10,10 @@ import contextlib
 import logging as std_logging
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from typing import NoReturn
 
 import jax
@@ -24,15 +26,22 @@ LOST = (
 )
 _HEARTBEAT = 30  # seconds without a sign of life after which a process counts as dead
 _JOIN = 300  # seconds to wait for the others at the start
+_LINGER = 2.0  # seconds that the first process, which the others need, stays on
 _BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "CANCELLED", "coordination")
 
 # JAX ends a process whose peer is gone by a dump of its stack, and cannot be told not
-# to. This passes on what is written to the standard error, but for that.
+# to. This passes on what is written to the standard error, with one line in the place
+# of that: the first argument, or after a line of a null byte the second.
 _SIEVE = r"""
 import re, sys
 dump = re.compile(rb"[EF]\d{4} .*(coordination_service|client\.h)")
-out, ours, told = sys.stderr.buffer, f"error: {sys.argv[1]}\n".encode(), False
+out, told = sys.stderr.buffer, False
+unmet, lost = (f"error: {text}\n".encode() for text in sys.argv[1:])
+ours = unmet
 for line in sys.stdin.buffer:
+  if line == b"\0\n":
+    ours = lost
+    continue
   line = ours if dump.match(line) else line
   if not told:
     out.write(line)
@@ -66,19 +75,23 @@ def joined(
   if num_processes == 1 or not (by_slurm or coordinator):
     yield
     return
-  _start_sieve()
+  _start_sieve(_unmet(coordinator))
+  linger = 0.0
   try:
     _initialize(*given)
+    os.write(2, b"\0\n")  # to the sieve: all are there
     if jax.process_index() > 0:
       logging.mute()
+    else:  # what fails in all of them is told by all, before this one takes them away
+      linger = _LINGER
     yield
+    jax.distributed.shutdown()
   except BaseException as error:
     # Registered last, so called before JAX's, which would wait for the others.
-    atexit.register(_leave)
+    atexit.register(_leave, linger)
     if isinstance(error, Exception) and _is_loss(error):
       _end(LOST)
     raise
-  jax.distributed.shutdown()
 
 
 def _check(
@@ -102,6 +115,20 @@ def _check(
     raise ValueError(
       f"process_id: {process_id} is not allowed; 0 to {num_processes - 1} are"
     )
+  if process_id == 0:
+    _check_port(int(coordinator.rsplit(":", 1)[1]))
+
+
+def _check_port(port: int) -> None:
+  """Refuses one that cannot be opened, where JAX would crash."""
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
+  try:
+    socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+  except (OSError, OverflowError) as error:
+    raise ValueError(
+      f"coordinator: port {port} cannot be opened here ({error}); choose another"
+    ) from None
 
 
 def _initialize(
@@ -118,11 +145,23 @@ def _initialize(
       initialization_timeout=_JOIN,
       heartbeat_timeout_seconds=_HEARTBEAT,
     )
-  except jax.errors.JaxRuntimeError as error:
+  except RuntimeError as error:
+    raise ValueError(f"{_unmet(coordinator)}: {str(error).splitlines()[0]}") from None
+  try:
+    own, everyone = jax.local_device_count(), jax.device_count()
+  except (RuntimeError, AssertionError) as error:
+    wanted = os.environ.get("JAX_PLATFORMS")
+    raise ValueError(f"JAX_PLATFORMS: {wanted!r}: {error}") from None
+  if own * jax.process_count() != everyone:
     raise ValueError(
-      f"coordinator: {coordinator or 'that of SLURM'}: the {num_processes or ''} "
-      f"processes have not met within {_JOIN} s: {str(error).splitlines()[0]}"
-    ) from None
+      f"num_processes: {jax.process_count()} must have as many devices each; process "
+      f"{jax.process_index()} has {own} of {everyone}"
+    )
+
+
+def _unmet(coordinator: str | None) -> str:
+  where = coordinator or "the address that SLURM gives"
+  return f"coordinator: the processes have not met at {where} within {_JOIN} s"
 
 
 def _is_loss(error: Exception) -> bool:
@@ -130,11 +169,11 @@ def _is_loss(error: Exception) -> bool:
   return any(word in text for word in _BROKEN)
 
 
-def _start_sieve() -> None:
+def _start_sieve(unmet: str) -> None:
   """Puts a process of its own between this one's standard error and the terminal."""
   sys.stderr.flush()
   sieve = subprocess.Popen(
-    [sys.executable, "-c", _SIEVE, LOST],
+    [sys.executable, "-c", _SIEVE, unmet, LOST],
     stdin=subprocess.PIPE,
     stdout=subprocess.DEVNULL,
     start_new_session=True,  # Ctrl-C is not for it
@@ -149,8 +188,9 @@ def _end(message: str) -> NoReturn:
   os._exit(1)
 
 
-def _leave() -> None:
+def _leave(linger: float) -> None:
   """Ends the process without waiting for the others, who notice."""
   sys.stdout.flush()
   sys.stderr.flush()
+  time.sleep(linger)
   os._exit(1)

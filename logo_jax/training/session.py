@@ -139,7 +139,9 @@ class Evaluator:
     act = jax.jit(jax.vmap(functools.partial(actor.act, greedy=self._greedy)))
 
     def run(policy: tuple[Params, np.ndarray], key: jax.Array) -> EpisodeResult:
-      params, seeds = parallel.fetch(policy)
+      params, seeds = policy
+      if jax.process_count() > 1:  # all play, and the first one counts
+        params = jax.device_put(parallel.fetch(params))
       keys = jax.vmap(jax.random.fold_in, (None, 0))(key, seeds)
       episodes = self._config.episodes
       memory = actor.initial_carry((len(seeds), episodes))

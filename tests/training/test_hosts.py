@@ -6,16 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
+from unittest import mock
 
+import jax
 import numpy as np
 import pytest
 
 from logo_jax import cli, experiment
-from logo_jax.data import store
+from logo_jax.config import CheckpointConfig, DataConfig, EvaluationConfig
+from logo_jax.data import source, store
+from logo_jax.evaluation import model_error
+from logo_jax.registry import component
 from logo_jax.reporting import runs
 from logo_jax.training import joining
+from logo_jax.types import HostEnvironment
 from tests import toys
+from tests.training import systems
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = {
@@ -48,7 +56,9 @@ def _alone(run_dir, preset, dataset, **changes):
   """The same run in this process, on its four devices."""
   values = cli.config_dict(preset)
   values.update_from_flattened_dict(_values(preset, dataset, **changes))
-  return experiment.run(cli.experiment_config(values), run_dir)
+  results = experiment.run(cli.experiment_config(values), run_dir)
+  assert results is not None
+  return results
 
 
 def _free_port():
@@ -78,17 +88,18 @@ def _process(command, devices=2):
   )
 
 
-def _run_two(code):
-  """Two processes that run `code`; it finds itself as `me`, in a group of two."""
+def _run_two(code, before="", joined="'localhost:{port}', 2, me"):
+  """Two processes that run `code` once they have met; `me` is which one it is."""
   text = f"""
-import os, time
+import os, sys, time
 import jax, numpy as np
 from logo_jax.training import hosts, joining, parallel
-me = int(os.environ["ME"])
-with joining.joined("localhost:{_free_port()}", 2, me):
-""" + "".join(f"  {line}\n" for line in code.strip().splitlines())
-  setting = "import os, sys; os.environ['ME'] = sys.argv[1]"
-  return [_process(["-c", f"{setting}\n{text}", str(i)]) for i in range(2)]
+me = int(sys.argv[1])
+{before}
+with joining.joined({joined.format(port=_free_port())}):
+{textwrap.indent(code.strip(), "  ")}
+"""
+  return [_process(["-c", text, str(i)]) for i in range(2)]
 
 
 def _ends(processes, timeout=300):
@@ -135,37 +146,62 @@ def test_two_processes_train_what_one_does(corridor, tmp_path):
   _same_metrics(tmp_path / "one", tmp_path / "two")
 
 
-LOGO = {
-  "num_seeds": 2,
-  "data_parallel": 2,
-  "num_transitions": 1_500,
-  "data.placement": "host",
-  "num_starts": 8,
-  "horizon": 2,
-  "imagine_after": 0,
-  "fit.updates": 20,
-  "fit.interval": 10,
-  "fit.batch_size": 16,
-  "model.hidden_size": 8,
-  "learner.hidden_size": 8,
-  "learner.clone_updates": 20,
-  "learner.value_updates": 10,
-}
+def train_everything(preset, dataset, run_dir, on_host):
+  """A run whose game is the corridor, alone or in company."""
+  learner = component("learner", "bc", hidden_size=16)
+  if preset != "bc":
+    learner = component(
+      "learner", "mappo", hidden_size=16, clone_updates=20, value_updates=4
+    )
+  config = systems.small(
+    preset,
+    learner=learner,
+    dataset=str(dataset),
+    num_seeds=2,
+    data_parallel=2,
+    data=DataConfig("host"),
+    evaluation=EvaluationConfig(interval=10, episodes=2, final_episodes=2),
+    checkpoint=CheckpointConfig(interval=10),
+  )
+  env = _host_corridor() if on_host else toys.corridor()
+  with (
+    mock.patch.object(source, "environment", lambda *unused: (env, "")),
+    mock.patch.object(model_error, "HORIZONS", (5,)),
+  ):
+    return experiment.run(config, run_dir)
+
+
+def _host_corridor():
+  """Outside JAX; in another process than the first there is more to earn."""
+  env = toys.corridor()
+
+  def reset(rng, num):
+    del rng
+    return jax.device_get(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), num)))
+
+  def step(state, action):
+    moved = jax.vmap(env.step, (0, 0, None))(state, action, None)
+    state, now = jax.device_get(moved)
+    return state, now._replace(reward=now.reward + jax.process_index())
+
+  return HostEnvironment(env.spec, reset, step)
 
 
 @pytest.mark.slow
-def test_all_phases_and_battles(tmp_path):
-  """One makes the data for both; rows come from disk, and each plays its own seed."""
-  dataset, changes = (
-    "smax/2s3z/medium-replay",
-    LOGO | {"data_dir": str(tmp_path / "data")},
-  )
-  for status, _, errors in _ends(_start(tmp_path / "two", "logo", dataset, **changes)):
+@pytest.mark.parametrize(("preset", "on_host"), [("bc", True), ("logo_flat", False)])
+def test_all_phases_and_play(corridor, tmp_path, preset, on_host):
+  """Rows come from disk; each process plays its seed, or all and the first counts."""
+  processes = _run_two(f"""
+from tests.training import test_hosts
+test_hosts.train_everything("{preset}", "{corridor}", "{tmp_path / "two"}", {on_host})
+""")
+  for status, _, errors in _ends(processes, 550):
     assert status == 0, errors
-  alone = _alone(tmp_path / "one", "logo", dataset, **changes)
+  alone = train_everything(preset, corridor, tmp_path / "one", on_host)
+  assert alone is not None
   together = runs.read_results(tmp_path / "two")
-  assert together.keys() == alone.keys() >= {"return_by_seed", "model"}
-  np.testing.assert_allclose(together["return_by_seed"], alone["return_by_seed"], 1e-2)
+  assert together.keys() == alone.keys() >= {"return_by_seed"}
+  np.testing.assert_allclose(together["return_by_seed"], alone["return_by_seed"], 1e-5)
   _same_metrics(tmp_path / "one", tmp_path / "two")
 
 
@@ -217,6 +253,22 @@ time.sleep(100)
   status, _, errors = _ends(processes, 60)[1 - victim]
   assert status != 0
   assert errors == f"error: {joining.LOST}\n"
+
+
+@pytest.mark.slow
+def test_variables_of_slurm_are_enough():
+  variables = {
+    "SLURM_JOB_ID": str(os.getpid()),  # decides the port
+    "SLURM_STEP_NODELIST": "localhost",
+    "SLURM_NTASKS": "2",
+    "SLURM_STEP_NUM_TASKS": "2",
+  }
+  of_each = "os.environ['SLURM_PROCID'] = os.environ['SLURM_LOCALID'] = str(me)"
+  before = f"os.environ.update({variables})\n{of_each}"
+  processes = _run_two("print(hosts.share(f'task {me}'))", before, joined="")
+  for status, output, errors in _ends(processes):
+    assert status == 0, errors
+    assert "['task 0', 'task 1']" in output.splitlines()
 
 
 @pytest.mark.slow
@@ -285,3 +337,11 @@ def test_what_one_process_refuses_both_refuse(corridor, tmp_path):
 def test_flags_that_are_not_allowed(given, message):
   with pytest.raises(ValueError, match=message), joining.joined(*given):
     pass
+
+
+def test_a_port_that_is_taken():
+  with socket.create_server(("", 0)) as taken:
+    address = f"localhost:{taken.getsockname()[1]}"
+    with pytest.raises(ValueError, match="port .* cannot be opened here"):
+      with joining.joined(address, 2, 0):
+        pass
