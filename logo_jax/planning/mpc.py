@@ -8,10 +8,11 @@ steps. The joint action of the best score is the plan:
 
 The paper has K = 3 and leaves the rest open: H, whether anything is counted behind it,
 and whether candidates are the agents' own or joint ones. Here they are joint, of which
-K are tried and not K^N. All candidates meet the same random numbers in the model, so
-that what they score is what they differ in. What a weighting charges for uncertainty
-(`penalty`) is charged, and where it halts a rollout nothing is earned behind it;
-confidence, which is a law of sampling, has no say.
+K are tried and not K^N. With several rounds it is the cross-entropy method: K more are
+drawn like the best so far, agent by agent. All candidates meet the same random numbers
+in the model, so that what they score is what they differ in. What a weighting charges
+for uncertainty (`penalty`) is charged, and where it halts a rollout nothing is earned
+behind it; confidence, which is a law of sampling, has no say.
 """
 
 import dataclasses
@@ -42,6 +43,8 @@ class Config:
   # The likeliest is the first of them, which is safe at play. As advice it sharpens
   # policies where the model is indifferent; samples alone exert no such pressure.
   likeliest: bool = True
+  rounds: int = 1  # of K candidates each; all but the first like the best so far
+  num_elites: int = 2  # E, how many of those are the best; up to K
   horizon: int = 5  # H steps in the model, the candidate's own among them
   terminal_value: bool = True  # count what the learner's value says of step H
   # Of a batch's rows, those that advice is given on. A row's plan takes K * H steps of
@@ -59,6 +62,16 @@ class Plan(NamedTuple):
     """The joint actions that scored most, [*b, N] or [*b, N, A]."""
     index = jnp.argmax(self.scores, 0)  # of equal ones the first
     return pick(self.candidates, index, 0)
+
+  def elites(self, num: int) -> "Plan":
+    """The `num` best of every row, the best first."""
+    scores, index = jax.lax.top_k(jnp.moveaxis(self.scores, 0, -1), num)
+    index, scores = (jnp.moveaxis(x, -1, 0) for x in (index, scores))
+    return Plan(jax.vmap(lambda i: pick(self.candidates, i, 0))(index), scores)
+
+  def beside(self, other: "Plan") -> "Plan":
+    """The candidates of both, one's own first."""
+    return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), self, other)
 
   def metrics(self) -> Metrics:
     """How often, and by how much, something else is better than the first."""
@@ -81,7 +94,20 @@ def make(config: Config, imagination: Imagination, learner: Learner) -> Planner:
   Raises:
     ValueError: a number is out of range, or model or learner do not fit.
   """
-  ranges.check("planner.", config, num_candidates="[2", horizon="[1", share="(0,1]")
+  ranges.check(
+    "planner.",
+    config,
+    num_candidates="[2",
+    rounds="[1",
+    num_elites="[2",
+    horizon="[1",
+    share="(0,1]",
+  )
+  if config.num_elites > config.num_candidates:
+    raise ValueError(
+      f"planner.num_elites: must be at most num_candidates ({config.num_candidates}), "
+      f"got {config.num_elites}"
+    )
   _check(config, imagination.model, learner)
 
   def plan(
@@ -134,29 +160,61 @@ def make_plan(  # noqa: PLR0913  a system's parts, what is seen and a key
     now: what is seen, [B].
     key: of candidates and model.
   """
-  k_draw, k_model, k_last = jax.random.split(key, 3)
+  k_draw, k_model, k_last, k_rounds = jax.random.split(key, 4)
   actor, critic = learner.actor, learner.critic
   gamma = critic.discount if critic else 1.0
   candidates = propose(actor, params[2], now, config, k_draw)
 
   def tried(first: jax.Array) -> jax.Array:
+    k_step, k_end = (jax.random.clone(k) for k in (k_model, k_last))  # the same for all
     last, steps = act_in_model(
       imagination,
       begins_with(actor, first),
       params,
       now.standing(first),
       config.horizon,
-      k_model,
+      k_step,
       keep=lambda step: _charged(imagination, step),
     )
     value = jnp.zeros_like(steps.reward[0])
     if config.terminal_value and critic:
       memory = actor.initial_carry(value.shape)
-      _, action = actor.act(params[2], memory, last, k_last, greedy=True)
+      _, action = actor.act(params[2], memory, last, k_end, greedy=True)
       value = critic.value(params[2], last, action)
     return score(steps, value, gamma)
 
-  return Plan(candidates, jax.vmap(tried)(candidates))
+  first = Plan(candidates, jax.vmap(tried)(candidates))
+  if config.rounds == 1:
+    return first
+
+  def one_round(elites: Plan, key: jax.Array) -> tuple[Plan, None]:
+    drawn = like(elites.candidates, config.num_candidates, key)
+    pool = elites.beside(Plan(drawn, jax.vmap(tried)(drawn)))
+    return pool.elites(config.num_elites), None
+
+  keys = jax.random.split(k_rounds, config.rounds - 1)
+  elites, _ = jax.lax.scan(one_round, first.elites(config.num_elites), keys)
+  return first.beside(elites)
+
+
+def like(elites: jax.Array, num: int, key: jax.Array) -> jax.Array:
+  """Joint actions as the cross-entropy method draws them, [`num`, *b, N(, A)].
+
+  Discrete: each agent does what one of the elites does, drawn for it alone; so what is
+  legal for the elites is legal. Continuous: normal with the elites' means and unbiased
+  standard deviations, within [-1, 1].
+
+  Args:
+    elites: the best joint actions so far, [E, *b, N] integers or [E, *b, N, A].
+    num: how many.
+    key: of the draws.
+  """
+  shape = (num, *elites.shape[1:])
+  if jnp.issubdtype(elites.dtype, jnp.integer):
+    index = jax.random.randint(key, shape, 0, len(elites))
+    return jnp.take_along_axis(elites, index, 0)
+  spread = elites.std(0, ddof=1)
+  return jnp.clip(elites.mean(0) + spread * jax.random.normal(key, shape), -1.0, 1.0)
 
 
 class Earned(NamedTuple):

@@ -55,6 +55,31 @@ def test_the_best_candidate_of_every_row_is_chosen():
   assert float(metrics["plan/share_changed"]) == 0.5
 
 
+def test_elites_are_the_best_of_every_row():
+  scores = jnp.array([[1.0, 5.0], [3.0, 4.0], [2.0, 0.0]])
+  best = Plan(jnp.arange(12).reshape(3, 2, 2), scores).elites(2)
+  np.testing.assert_array_equal(best.scores, [[3, 5], [2, 4]])
+  np.testing.assert_array_equal(best.candidates, [[[4, 5], [2, 3]], [[8, 9], [6, 7]]])
+
+
+def test_each_agent_does_what_some_elite_does():
+  """Of (0, 2) and (1, 3) all four mixtures are drawn, a quarter each, nothing else."""
+  elites = jnp.array([[[0, 2]], [[1, 3]]])
+  drawn = mpc.like(elites, 4_096, jax.random.key(0))[:, 0]
+  kinds, counts = np.unique(drawn, axis=0, return_counts=True)
+  np.testing.assert_array_equal(kinds, [[0, 2], [0, 3], [1, 2], [1, 3]])
+  np.testing.assert_allclose(counts / 4_096, 0.25, atol=0.021)  # 3 deviations
+
+
+def test_continuous_draws_have_the_moments_of_the_elites():
+  """0 and 0.2: mean 0.1, deviation sqrt(0.02); 0.9 and 1.1 are cut at 1."""
+  elites = jnp.array([[[0.0, 0.9]], [[0.2, 1.1]]])[..., None]
+  drawn = mpc.like(elites, 4_096, jax.random.key(0))[:, 0, :, 0]
+  np.testing.assert_allclose(drawn[:, 0].mean(), 0.1, atol=0.007)
+  np.testing.assert_allclose(drawn[:, 0].std(), np.sqrt(0.02), atol=0.005)
+  assert drawn[:, 1].max() == 1.0
+
+
 def _actor() -> Actor:
   """Likeliest is the last legal action; samples are uniform over the legal ones."""
 
@@ -154,6 +179,19 @@ def test_what_pays_later_is_found_in_the_model():
   np.testing.assert_array_equal(short.best(), [[1, 2]] * 64)
 
 
+def test_more_rounds_find_what_few_samples_miss():
+  """Few rows meet (1, 1) by chance; its halves, which elites have, come together."""
+  few = dataclasses.replace(ALONE, num_candidates=4, num_elites=4, horizon=3)
+  one, four = _plan(few), _plan(dataclasses.replace(few, rounds=4))
+  assert len(four.candidates) == 4 + 4
+  for x, y in zip(one, four, strict=True):
+    np.testing.assert_array_equal(x, y[:4])  # the first round is the same
+  scores = np.asarray(four.scores)
+  assert (scores[4] >= scores[:4].max(0)).all()
+  found = [(plan.best() == 1).all(-1).mean() for plan in (one, four)]
+  assert found[1] > found[0] + 0.05
+
+
 def test_the_value_at_the_end_is_of_the_policies_own_action():
   """gamma = 1/2: at the end of one step they do (1, 2), worth 12 = 10 * 1 + 2."""
   critic = Critic(lambda params, now, action: 10.0 * action[:, 0] + action[:, 1], 0.5)
@@ -192,6 +230,8 @@ def test_the_actor_plays_the_plan_and_says_that_it_is_centralised():
   ("config", "learner", "message"),
   [
     (mpc.Config(num_candidates=1), _learner(), "num_candidates: must be at least 2"),
+    (mpc.Config(rounds=0), _learner(), "planner.rounds: must be at least 1, got 0"),
+    (mpc.Config(num_elites=4), _learner(), "num_elites: must be at most num_cand"),
     (mpc.Config(horizon=0), _learner(), "planner.horizon: must be at least 1, got 0"),
     (mpc.Config(), _learner(), "planner.terminal_value: must be False with a learner"),
     (
