@@ -111,10 +111,6 @@ class ExperimentConfig:
   # the predicted state. None: by the rule where there is one (the hopper and the ant)
   # and the model predicts states, else as learned.
   termination: Literal["learned", "known"] | None = None
-  # From what imagined rollouts go on: from what the model expects of the next step, or
-  # from one drawn of what it says may come, in which a unit is there or is not. Models
-  # with network "entity" can be drawn from.
-  next_step: Literal["expected", "drawn"] = "expected"
   real_share: float = 0.5  # of a batch; the rest is imagined
   # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
   mix: Literal["half", "bernoulli"] = "half"

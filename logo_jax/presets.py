@@ -88,13 +88,10 @@ def _in_the_model(
     for kind, x in chosen.items()
     if x
   }
-  assert config.model is not None
-  entities = getattr(config.model.config, "network", "") == "entity"
   return dataclasses.replace(
     config,
     preset=preset,
     learner=component("learner", "mappo"),
-    next_step="drawn" if entities else "expected",
     horizon=8,
     num_starts=512,
     total_updates=240,

@@ -61,6 +61,3 @@ class Codec(NamedTuple):
   variance: Callable[[jax.Array, Tokens], jax.Array]
   # (expected tokens, tokens that came) -> mean squared standardised error, [*b]
   error: Callable[[Tokens, Tokens], jax.Array]
-  # (expected tokens, uniform numbers [*b, E] of the entities, key) -> tokens that may
-  # come; None where all that is predicted is a mean
-  draw: Callable[[Tokens, jax.Array, jax.Array], Tokens] | None = None

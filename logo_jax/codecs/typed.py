@@ -59,7 +59,6 @@ def make(
     loss=typed.loss,
     variance=typed.variance,
     error=typed.error,
-    draw=typed.draw,
   )
 
 
@@ -157,24 +156,6 @@ class _Typed(Fields):
     values = jnp.concatenate(parts, -1)
     values = values * lift(self.has_values, values.ndim)
     return Tokens(values, jax.nn.sigmoid(said.presence))
-
-  def draw(self, said: Tokens, uniform: jax.Array, key: jax.Array) -> Tokens:
-    """Entities that are there or not, and values that are one or another.
-
-    What is continuous stays as expected. The same `uniform` [*b, E] for the state and
-    for all who see it: then an entity that is gone is gone for everybody.
-    """
-    if self.by_agent:
-      uniform = uniform[..., None, :]
-    present = (uniform < said.present).astype(jnp.float32)
-    k_binary, *keys = jax.random.split(key, 1 + len(self.values))
-    continuous, binary, *categorical = self.split_values(said.values)
-    parts = [continuous, jax.random.bernoulli(k_binary, binary).astype(jnp.float32)]
-    for p, k in zip(categorical, keys, strict=True):
-      chosen = jax.random.categorical(k, jnp.log(jnp.maximum(p, 1e-12)))
-      parts.append(jax.nn.one_hot(chosen, p.shape[-1]))
-    there = present[..., None] * lift(self.has_values, continuous.ndim)
-    return Tokens(jnp.concatenate(parts, -1) * there, present)
 
   def loss(self, output: jax.Array, now: Tokens, after: Tokens) -> jax.Array:
     said = self._read(output, now)

@@ -28,9 +28,6 @@ class Imagination(NamedTuple):
   # (rewards, discounts) -> bool, the steps at which something happens; for metrics.
   eventful: Callable[[jax.Array, jax.Array], jax.Array] = lambda r, d: d <= 0.5
   ends_known: bool = False  # episodes end by the environment's rule
-  draws: bool = (
-    False  # rollouts go on from steps that are drawn, not from expected ones
-  )
 
 
 class Step(NamedTuple):
@@ -95,9 +92,6 @@ def act_in_model(  # noqa: PLR0913  a system's parts and what is kept of them
 
   zeros = jnp.zeros_like(at_start(starts).reward)
   memories = actor.initial_carry(zeros.shape), (zeros, jnp.ones_like(zeros, bool))
-  if imagination.draws:
-    assert model.draw is not None
-    model = model._replace(step=model.draw)
   last, _, steps = rollout(
     model, model_params, starts, choose, look, horizon, key, memories
   )

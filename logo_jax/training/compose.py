@@ -78,7 +78,11 @@ def _imagination(
       raise ValueError(f"{kind}: a model needs one of {allowed}; got None")
   model = registry.make("model", config.model, spec, statistics)
   segments.check_model(config, model)
-  model, ends_known = ends.decided(config.termination, model, spec)
+  ends_known = config.termination == "known"
+  if config.termination is None:
+    ends_known = ends.are_known(model, spec)
+  if ends_known:
+    model = ends.with_rule(model, spec)
   uncertainty = registry.make("uncertainty", chosen["uncertainty"], statistics)
   if model.num_views < uncertainty.min_views:
     raise ValueError(
@@ -88,13 +92,7 @@ def _imagination(
     )
   weighting = registry.make("weighting", chosen["weighting"], statistics)
   eventful = functools.partial(_eventful, statistics.reward)
-  draws = config.next_step == "drawn"
-  if draws and model.draw is None:
-    raise ValueError(
-      "next_step: 'drawn' needs a model whose model.network is 'entity'; with "
-      f"model.name {config.model.name!r} as configured allowed is 'expected'"
-    )
-  return Imagination(model, uncertainty, weighting, eventful, ends_known, draws)
+  return Imagination(model, uncertainty, weighting, eventful, ends_known)
 
 
 def _eventful(m: Moments, reward: jax.Array, discount: jax.Array) -> jax.Array:

@@ -1,26 +1,10 @@
 """Imagined episodes that end as the environment's do."""
 
-from collections.abc import Callable
-
 import jax
 import numpy as np
 
 from logo_jax.envs import base
 from logo_jax.types import EnvSpec, WorldModel
-
-
-def decided(
-  termination: str | None, model: WorldModel, spec: EnvSpec
-) -> tuple[WorldModel, bool]:
-  """The model as `ExperimentConfig.termination` has it, and whether ends are known.
-
-  Raises:
-    ValueError: they shall be, and are not.
-  """
-  known = termination == "known"
-  if termination is None:
-    known = are_known(model, spec)
-  return (with_rule(model, spec) if known else model), known
 
 
 def are_known(model: WorldModel, spec: EnvSpec) -> bool:
@@ -52,13 +36,9 @@ def with_rule(model: WorldModel, spec: EnvSpec) -> WorldModel:
   except ValueError as error:
     raise ValueError(f"termination: 'known' does not fit the data: {error}") from None
 
-  def ending(step: Callable) -> Callable:
-    def stepped(params, latent, action, key):
-      latent, prediction = step(params, latent, action, key)
-      ended = rule(prediction.state).astype(prediction.discount.dtype)
-      return latent, prediction._replace(discount=1.0 - ended)
+  def step(params, latent, action, key):
+    latent, prediction = model.step(params, latent, action, key)
+    ended = rule(prediction.state).astype(prediction.discount.dtype)
+    return latent, prediction._replace(discount=1.0 - ended)
 
-    return stepped
-
-  draw = None if model.draw is None else ending(model.draw)
-  return model._replace(step=ending(model.step), draw=draw)
+  return model._replace(step=step)

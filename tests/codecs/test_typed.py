@@ -164,49 +164,6 @@ def test_expectations_and_variances_count_in_that_it_may_be_away():
   np.testing.assert_allclose(codec.error(said, now), error, rtol=1e-5)
 
 
-def test_a_drawn_unit_is_there_whole_or_not_at_all():
-  """It lives with probability 3/4: below that it is all that is said of it."""
-  codec = _unit()
-  said = codec.decode(_said(), codec.encode(ALIVE))
-  assert codec.draw is not None
-  for uniform, x in ((0.74, [0.75, 3.0, -1.0, 7.0]), (0.76, DEAD)):
-    drawn = codec.draw(said, jnp.array([uniform]), jax.random.key(0))
-    np.testing.assert_allclose(codec.vector(drawn), x, rtol=1e-6)
-    again = codec.encode(codec.vector(drawn))  # as if it had been recorded
-    for of_drawn, of_recorded in zip(drawn, again, strict=True):
-      np.testing.assert_allclose(of_drawn, of_recorded, rtol=1e-6)
-
-
-def test_drawn_values_are_single_ones_as_often_as_was_said():
-  """On with 3/4; 0, 1 or 3 with 1/4, 1/2 and 1/4; of 4,096, within 3 deviations."""
-  columns = Column("on", "binary"), Column("c", "categorical", ((0.0, 1.0, 3.0),))
-  table = Table(columns, ((0, 1),))
-  codec = typed.make([table], _moments([0.5, 1], [0.5, 1], [0, 0], [1, 3]), None, 0.0)
-  output = jnp.array([[LN3, *jnp.log(jnp.array([1.0, 2.0, 1.0]))]])
-  said = codec.decode(output, codec.encode(jnp.zeros(2)))
-  said = jax.tree.map(lambda x: jnp.broadcast_to(x, (4_096, *x.shape)), said)
-  assert codec.draw is not None
-  drawn = codec.draw(said, jnp.full((4_096, 1), 0.99), jax.random.key(0)).values[:, 0]
-  assert set(np.unique(drawn)) == {0.0, 1.0}
-  np.testing.assert_array_equal(drawn[:, 1:].sum(-1), 1)
-  np.testing.assert_allclose(drawn.mean(0), [0.75, 0.25, 0.5, 0.25], atol=0.024)
-
-
-def test_who_is_gone_is_gone_for_all_who_see_it():
-  seen = typed.make([UNIT, UNIT], _seen_by_two(), np.ones((2, 4), bool))
-  said = Tokens(jnp.full((2, 1, 2), 0.5), jnp.array([[0.75], [0.75]]))
-  assert seen.draw is not None
-  uniform = jax.random.uniform(jax.random.key(0), (64, 1))
-  said = jax.tree.map(lambda x: jnp.broadcast_to(x, (64, *x.shape)), said)
-  there = seen.draw(said, uniform, jax.random.key(1)).present
-  np.testing.assert_array_equal(there[:, 0], there[:, 1])
-  np.testing.assert_array_equal(there[:, 0], uniform < 0.75)
-
-
-def _seen_by_two():
-  return jax.tree.map(lambda x: jnp.stack([x, x]), UNIT_MOMENTS)
-
-
 def test_observations_of_unlike_agents_and_padding():
   """The first agent sees both units, the second only its own; then comes padding."""
   columns = (Column("x"), Column("on", "binary"))

@@ -864,36 +864,6 @@ _SEARCHED = tuple(
   )
 )
 
-_DRAWN = tuple(
-  Mutant(*mutant, (test,))
-  for *mutant, test in (
-    (
-      "drawn-everywhere",
-      "codecs/typed.py",
-      "present = (uniform < said.present)",
-      "present = (uniform < 0.5)",
-      "who lives does not depend on what was said",
-      "codecs/test_typed.py",
-    ),
-    (
-      "drawn-never",
-      "imagination/acted.py",
-      "if imagination.draws:",
-      "if False:",
-      "rollouts go on from expectations, whatever was asked for",
-      "imagination/test_rollouts.py",
-    ),
-    (
-      "drawn-heads",
-      "world_models/parts/dynamics.py",
-      "termination, legal = heads(obs, state)",
-      "termination, legal = said.termination, said.legal",
-      "ends do not follow from the step that was drawn",
-      "world_models/test_entity_models.py",
-    ),
-  )
-)
-
 _OWN = tuple(
   Mutant(*mutant, (test,))
   for *mutant, test in (
@@ -942,4 +912,4 @@ _OWN = tuple(
 
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
-MUTANTS += (*_DRAWN, *_OWN)
+MUTANTS += _OWN

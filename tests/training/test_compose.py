@@ -126,14 +126,6 @@ def test_rules_of_termination_that_are_not_there_are_refused(config, spec, messa
     compose.check_components(config, spec)
 
 
-def test_what_flat_networks_say_is_not_drawn_from(loaded):
-  config = presets.get("logo_flat")
-  compose.compose(config, loaded.spec, loaded.statistics)
-  config = dataclasses.replace(config, next_step="drawn")
-  with pytest.raises(ValueError, match=r"next_step: 'drawn' needs .* allowed is 'expe"):
-    compose.compose(config, loaded.spec, loaded.statistics)
-
-
 def _local(monkeypatch):
   """LOGO's model, as if it predicted observations alone."""
   module = registry.module("model", "logo")

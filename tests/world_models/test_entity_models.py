@@ -106,40 +106,6 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
     assert sizes[name] == 0, name
 
 
-DRAWN = CONFIGS | {
-  "ensemble": (
-    ensemble,
-    ensemble.Config(network="entity", hidden_size=32, num_members=2, next="mean"),
-  )
-}
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_drawn_steps_are_what_is_expected_on_average(loaded, name):
-  """Untrained, units live with about one half; 2,048 draws, within 5 deviations."""
-  module, config = DRAWN[name]
-  model = module.make(config, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
-  t = transitions(loaded.data.rows, loaded.data.test[:1].repeat(2_048))
-
-  @jax.jit
-  def both(t, key):
-    k_start, k_step, k_draw = jax.random.split(key, 3)
-    latent = model.start(params, t, k_start)
-    _, said = model.step(params, latent, t.action, k_step)
-    return said, *model.draw(params, latent, t.action, k_draw)
-
-  said, latent, drawn = both(t, jax.random.key(1))
-  for tokens in (latent.state, latent.obs):
-    assert set(np.unique(tokens.present)) == {0.0, 1.0}
-  for wanted, found in ((said.state, drawn.state), (said.obs, drawn.obs)):
-    error = 5 * np.asarray(found).std(0) / np.sqrt(2_048) + 1e-5
-    assert (np.abs(found.mean(0) - wanted[0]) <= error).all()
-  # The reward stays the expected one; ends and legal actions are those of the draw.
-  np.testing.assert_allclose(drawn.reward, said.reward, rtol=1e-5)
-  assert np.ptp(drawn.discount) > 0
-
-
 @pytest.mark.parametrize("module", [logo, direct, ensemble])
 def test_entities_need_a_layout(module):
   loaded = toys.load_corridor(10)

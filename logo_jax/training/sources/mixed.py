@@ -93,7 +93,7 @@ class _Mixed:
     old = ring.content.valid & (before >= self._imagine_after)
     ring = ring._replace(content=ring.content._replace(valid=old))
     ring = ring_lib.write(ring, self._collect(acting, transitions(rows, index), key))
-    _, uncertainty, weighting, eventful, *_ = self._imagination
+    _, uncertainty, weighting, eventful, _ = self._imagination
     content = ring.content
     u = uncertainty.calibrate(acting.uncertainty, content.score)
     valid = content.valid

@@ -9,7 +9,6 @@ from logo_jax.networks.entity_models import EntityNetworks
 from logo_jax.networks.flat_models import DirectNetworks, Sizes
 from logo_jax.networks.now import Now
 from logo_jax.types import Params
-from logo_jax.world_models.parts import networks
 from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
 
 
@@ -29,7 +28,6 @@ def make(frame: Frame, config: Any) -> Dynamics:
     nets = EntityNetworks(*parts, deductive=False)
   else:
     nets = DirectNetworks(*parts)
-  heads = networks.heads(nets, frame.spec)
 
   def say(params: Params, now: Now):
     embedding = nets.trunk(params, now)
@@ -39,13 +37,13 @@ def make(frame: Frame, config: Any) -> Dynamics:
     obs = frame.obs.decode(obs_output, now.obs)
     # The other heads learn on what they will read in rollouts: predictions, held fixed.
     fixed_state, fixed_obs = jax.lax.stop_gradient((state, obs))
-    termination, legal = heads(params, fixed_obs, fixed_state, now)
+    discrete = frame.spec.action_kind == "discrete"
     said = Said(
       obs=obs,
       state=state,
       reward=nets.reward(params, fixed_obs, fixed_state, now),
-      termination=termination,
-      legal=legal,
+      termination=nets.termination(params, fixed_state, now),
+      legal=nets.legal(params, fixed_obs) if discrete else (),
       mean=one_view(frame.state.standardised(state), frame.obs.standardised(obs)),
       std=jnp.sqrt(
         one_view(
@@ -69,7 +67,6 @@ def make(frame: Frame, config: Any) -> Dynamics:
     init=nets.init,
     step=lambda params, now: say(params, now)[0],
     losses=losses,
-    heads=heads,
   )
 
 

@@ -58,9 +58,6 @@ class Dynamics(NamedTuple):
   step: Callable[[Params, Now], Said]
   # Losses by name, and what is said, from which a window goes on.
   losses: Callable[[Params, Now, After], tuple[dict[str, jax.Array], Said]]
-  # (params, next observations, next state, now) -> logits of the end and of legal
-  # actions, of a next step that is drawn; None: none can be.
-  heads: Callable[[Params, Tokens, Tokens, Now], tuple[jax.Array, Any]] | None = None
 
 
 class Latent(NamedTuple):
@@ -124,27 +121,6 @@ class Frame(NamedTuple):
     """Observations and state from which rollouts, and windows, go on."""
     return self.obs.bound(said.obs), self.state.bound(said.state)
 
-  @property
-  def draws(self) -> bool:
-    """Whether codecs tell more of the next step than its mean."""
-    return self.state.draw is not None and self.obs.draw is not None
-
-  def drawn(self, said: Said, heads: Callable, key: jax.Array) -> Said:
-    """One of the next steps that may come, instead of what is expected of all.
-
-    Args:
-      said: expectations; the reward, and views, stay what they are.
-      heads: (observations, state) -> logits of the end and of legal actions.
-      key: randomness.
-    """
-    assert self.state.draw is not None and self.obs.draw is not None
-    k_there, k_obs, k_state = jax.random.split(key, 3)
-    there = jax.random.uniform(k_there, said.state.present.shape)
-    obs = self.obs.draw(said.obs, there, k_obs)
-    state = self.state.draw(said.state, there, k_state)
-    termination, legal = heads(obs, state)
-    return said._replace(obs=obs, state=state, termination=termination, legal=legal)
-
   def _legal(self, said: Said) -> jax.Array:
     if self.spec.action_kind == "continuous":
       shape = (*said.reward.shape, self.spec.num_agents, self.spec.action_dim)
@@ -204,7 +180,6 @@ def make(
     start=model.start,
     step=model.step,
     diagnose=diagnose,
-    draw=model.draw if frame.draws and dynamics.heads is not None else None,
   )
 
 
@@ -279,16 +254,3 @@ class _Model:
     del key
     said = self._dynamics.step(params, self._frame.imagined(latent, action))
     return self._frame.predict(said, latent)
-
-  def draw(
-    self, params: Params, latent: Latent, action: jax.Array, key: jax.Array
-  ) -> tuple[Latent, Prediction]:
-    """As `step`, to one of the next steps that may come."""
-    now = self._frame.imagined(latent, action)
-
-    def heads(obs: Tokens, state: Tokens) -> tuple[jax.Array, Any]:
-      assert self._dynamics.heads is not None
-      return self._dynamics.heads(params, obs, state, now)
-
-    said = self._dynamics.step(params, now)
-    return self._frame.predict(self._frame.drawn(said, heads, key), latent)
