@@ -272,6 +272,33 @@ def test_variables_of_slurm_are_enough():
 
 
 @pytest.mark.slow
+def test_what_processes_tell_each_other():
+  processes = _run_two("""
+print("told:", *hosts.share("ab" * me), hosts.of_first(lambda: {"of": me}))
+print("told:", *hosts.arrays_of_first(np.array([me, 1.5 + me, 3.0])))
+try:
+  hosts.check_same("settings", {"a": 1, "b": me})
+except ValueError as error:
+  print("told:", error)
+try:
+  with hosts.agreed():
+    if me == 1:
+      raise ValueError("no")
+except ValueError as error:
+  print("told:", type(error).__name__, error)
+""")
+  for index, (status, output, errors) in enumerate(_ends(processes)):
+    assert status == 0, errors
+    told = [x[6:] for x in output.splitlines() if x.startswith("told: ")]
+    assert told == [
+      " ab {'of': 0}",
+      "0.0 1.5 3.0",
+      "settings: b is 1 in process 1 but 0 in process 0",
+      ("Elsewhere process 1: no", "ValueError no")[index],
+    ]
+
+
+@pytest.mark.slow
 def test_gradients_of_two_processes_are_those_of_the_whole_batch():
   """Under plain SGD, which shows a wrong factor that Adam would hide."""
   processes = _run_two("""
