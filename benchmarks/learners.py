@@ -26,7 +26,9 @@ from logo_jax.training import optimizers
 from logo_jax.types import Batch, EnvSpec, LearnerContext, Statistics, Transition
 
 _LEARNERS = flags.DEFINE_list(
-  "learners", [x for x in registry.names("learner") if x != "mappo"], "Which."
+  "learners",
+  [x for x in registry.names("learner") if registry.eats(x) == "transitions"],
+  "Which.",
 )
 _SCENARIOS = flags.DEFINE_list(
   "scenarios", ["smax/5m_vs_6m", "mamujoco/halfcheetah-6x1"], "Whose shapes."

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import dataclasses
 from typing import Any
 
-from logo_jax import reading
+from logo_jax import reading, registry
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
 
@@ -237,7 +237,7 @@ _PRESETS = {
 
 def learns_on_rollouts(config: ExperimentConfig) -> bool:
   """Whether an update is on whole rollouts: far fewer, of far more, than on batches."""
-  return config.learner.name == "mappo"
+  return registry.eats(config.learner.name) == "rollouts"
 
 
 def register(name: str, make: Callable[[], ExperimentConfig]) -> None:

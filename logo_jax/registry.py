@@ -98,6 +98,17 @@ def module(kind: str, name: str) -> Any:
   return importlib.import_module(_MODULES[kind][name])
 
 
+def eats(learner: str) -> str:
+  """What an update of a learner is on, known before it is built: `Learner.eats`.
+
+  The learner's module says so, `EATS = "rollouts"`; without it: "transitions".
+
+  Raises:
+    ValueError: no such learner.
+  """
+  return getattr(module("learner", learner), "EATS", "transitions")
+
+
 def component(kind: str, name: str, /, **fields: Any) -> Component:
   """A component with the given fields and defaults for the others."""
   return Component(name, module(kind, name).Config(**fields))

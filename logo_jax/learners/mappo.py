@@ -47,6 +47,8 @@ from logo_jax.types import (
   Rollouts,
 )
 
+EATS = "rollouts"  # an update is on whole rollouts of the present policies
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -96,14 +98,14 @@ def make(config: Config, context: LearnerContext) -> Learner:
     actor=parts.policy.actor(lambda params: params["played"]),
     explorer=parts.policy.actor(lambda params: params["policy"]),
     config=config,
-    eats="rollouts",
+    eats=EATS,
     preludes=(
       Prelude("clone", config.clone_updates, learner.clone),
       Prelude(
         "value",
         config.value_updates,
         functools.partial(learner.learn, policy=False),
-        eats="rollouts",
+        eats=EATS,
       ),
     ),
   )

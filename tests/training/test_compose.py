@@ -41,6 +41,7 @@ def test_every_preset_composes_and_survives_its_dict_form(loaded, name):
     return
   system = compose.compose(config, loaded.spec, loaded.statistics)
   assert (system.imagination is None) == (config.model is None)
+  assert system.learner.eats == registry.eats(config.learner.name)
 
 
 def test_too_few_views_are_refused(loaded, monkeypatch):
