@@ -12,13 +12,20 @@ import jax
 import numpy as np
 import pytest
 
+import logo_jax
 from logo_jax import cli, commands, entries, model_study, reference
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source, store
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 DOCS = README.parent / "docs"
-PAGES = (README, *sorted(DOCS.rglob("*.md")))
+CHANGES = README.with_name("CHANGELOG.md")
+PAGES = (
+  README,
+  README.with_name("CONTRIBUTING.md"),
+  CHANGES,
+  *sorted(DOCS.rglob("*.md")),
+)
 # Commands that name parts which the page itself brings are run (test_docs).
 NOT_RUN = [page for page in PAGES if page.parent.name != "extending"]
 
@@ -33,6 +40,10 @@ def test_snippet_of_the_pure_functions():
   assert names["u"].shape == (256,)
   assert names["index"].shape == (32,)
   assert snippet in (DOCS / "functions.md").read_text()
+
+
+def test_the_changes_are_those_of_the_version():
+  assert logo_jax.__version__ in CHANGES.read_text()
 
 
 def test_the_page_of_configuration_is_made_of_the_code():
