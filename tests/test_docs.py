@@ -51,7 +51,11 @@ def test_all_pages_are_run():
     assert f"extending/{page.name}" in text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+  "page",
+  [PAGES[0], *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES[1:])],
+  ids=lambda page: page.stem,
+)
 def test_a_page(tmp_path, page):
   _run(page, tmp_path, slow=False)
 

@@ -191,7 +191,7 @@ def test_evaluate_plays_a_checkpoint(finished, tmp_path):
 @pytest.mark.parametrize(
   ("number", "phase", "lines"),
   [
-    (signal.SIGKILL, "train", 3),
+    pytest.param(signal.SIGKILL, "train", 3, marks=pytest.mark.slow),
     pytest.param(signal.SIGTERM, "model", 1, marks=pytest.mark.slow),
   ],
 )
@@ -256,10 +256,18 @@ def _tree(folder) -> dict:
   ("changes", "parts"),
   [
     ({"horizon": 0}, ("horizon", "at least 1", "got 0")),
-    ({"batch_size": 4_000}, ("batch_size", "4000", "transitions")),
+    pytest.param(
+      {"batch_size": 4_000},
+      ("batch_size", "4000", "transitions"),
+      marks=pytest.mark.slow,
+    ),
     ({"dataset": "smax/2s3z/superb"}, ("superb", "medium-replay")),
     ({"dataset": "smax/9z/medium"}, ("9z", "2s3z")),
-    ({"learner__cql_weight": -1.0}, ("learner.cql_weight", "-1.0")),
+    pytest.param(
+      {"learner__cql_weight": -1.0},
+      ("learner.cql_weight", "-1.0"),
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_mistakes_are_one_line_and_write_nothing(data_dir, tmp_path, changes, parts):
@@ -298,7 +306,10 @@ def _copy_of_data(data_dir, tmp_path) -> pathlib.Path:
   return tmp_path / "data" / DATASET
 
 
-@pytest.mark.parametrize("damage", ["truncated", "nan", "other"])
+@pytest.mark.parametrize(
+  "damage",
+  ["truncated", pytest.param("nan", marks=pytest.mark.slow), "other"],
+)
 def test_damaged_data_is_refused(data_dir, tmp_path, damage):
   folder = _copy_of_data(data_dir, tmp_path)
   if damage == "truncated":

@@ -81,7 +81,10 @@ def test_agents_see_what_jaxmarl_shows():
   assert differs.sum() == 3 and not (differs & ~smax.cooldown_mask(env)).any()
 
 
-@pytest.mark.parametrize("scenario", ["hopper-3x1", "ant-2x4", "halfcheetah-6x1"])
+_SLOW = [pytest.param(x, marks=pytest.mark.slow) for x in ("hopper-3x1", "ant-2x4")]
+
+
+@pytest.mark.parametrize("scenario", [*_SLOW, "halfcheetah-6x1"])
 def test_mamujoco(tmp_path, monkeypatch, scenario):
   spec = _run(tmp_path, "b", f"mamujoco/{scenario}")
   monkeypatch.chdir(tmp_path)
