@@ -119,6 +119,9 @@ class ExperimentConfig:
   # A fixed share of each batch, or the whole batch by a coin (Algorithm 1, line 25).
   mix: Literal["half", "bernoulli"] = "half"
   data_parallel: int = 1  # devices that share one run's batch
+  # Where metrics go besides the run's metrics.jsonl: tensorboard, wandb, both with a
+  # comma between them, or nothing. A resumed run may have others.
+  loggers: str = "tensorboard"
   data: DataConfig = DataConfig()
   fit: FitConfig = FitConfig()
   evaluation: EvaluationConfig = EvaluationConfig()

@@ -9,7 +9,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from logo_jax import config as config_lib
-from logo_jax import files, fine_tuning, outcomes
+from logo_jax import files, fine_tuning, loggers, outcomes
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import carried, collect, dataset, remarks, source
 from logo_jax.data.dataset import LoadedDataset
@@ -63,7 +63,7 @@ def run(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> dict | Non
     if known is not None:
       carried.check_same(known, loaded.card, str(run_dir))
   hosts.check_same("configuration", stored_config)
-  opened = hosts.open_folder(run_dir, stored_config)
+  opened = hosts.open_folder(run_dir, stored_config, config.loggers)
   with opened as folder, hosts.graceful_stop() as stop:
     if hosts.is_first() and not folder.dataset_path.exists():
       files.write_json(folder.dataset_path, carried.of(loaded, begun))
@@ -117,7 +117,9 @@ def check(config: ExperimentConfig, run_dir: str | os.PathLike[str]) -> None:
     ValueError: a field of the configuration or the stored run do not fit.
     FileExistsError: another process works on the folder.
     OSError: the folder cannot be written.
+    ImportError: a logger is not installed.
   """
+  loggers.check(config.loggers)
   config = fine_tuning.resolved(resolved(config), run_dir)
   compose.check_budget(config)
   spec = source.spec(config.dataset)

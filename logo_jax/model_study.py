@@ -151,7 +151,8 @@ def fit(
   system = compose.compose(config, loaded.spec, loaded.statistics, axis)
   assert system.imagination is not None
   stored = config_lib.to_dict(config) | {"dataset_hash": loaded.card["content_hash"]}
-  with RunFolder.open(run_dir, stored) as folder, graceful_stop() as stop:
+  opened = RunFolder.open(run_dir, stored, config.loggers)
+  with opened as folder, graceful_stop() as stop:
     rows = runs.read_metrics(folder.path) if folder.metrics_path.exists() else []
     spent = rows[-1].get("seconds/fit_model", 0.0) if rows else 0.0
     seconds = Seconds({"fit_model": spent})

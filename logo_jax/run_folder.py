@@ -1,18 +1,19 @@
 """The folder that holds everything a run writes.
 
-config.json     what the run was started with; a resumed run must match it
+config.json     what the run was started with; a resumed run must match it, but for
+                `loggers`
 metrics.jsonl   one JSON object per line: phase, step, time, then the metrics; those of
                 several seeds are means, and "by_seed" has each seed's
 dataset.json    what playing needs of the dataset: its card, and statistics
 results.json    the final results; its presence marks the run as finished
 events/         the metrics for TensorBoard, a subfolder per phase
+wandb.json      the run of Weights & Biases, if there is one; its files are in wandb/
 checkpoints/    states to resume from
 figures/        plots
 plugins.json    modules of others that it was started with, if any; see `plugins`
 """
 
 from collections.abc import Callable
-import contextlib
 import fcntl
 import json
 import math
@@ -23,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files, metric_lines, nested, plugins, reading
+from logo_jax import files, loggers, metric_lines, nested, plugins, reading
 
 PHASES = metric_lines.PHASES
+_FREE = ("loggers",)  # of a config; may differ in a resumed run
 
 
 class RunFolder:
@@ -49,11 +51,15 @@ class RunFolder:
     self.checkpoints = self.path / "checkpoints"
     self.figures = self.path / "figures"
     self._lock: int | None = None
-    self._writers: dict[str, Any] = {}
-    self._purge: dict[str, int] = {}  # first step that TensorBoard must forget
+    self._loggers: list[loggers.Logger] = []
 
   @classmethod
-  def open(cls, path: str | os.PathLike[str], config: dict[str, Any]) -> "RunFolder":
+  def open(
+    cls,
+    path: str | os.PathLike[str],
+    config: dict[str, Any],
+    also: str = "tensorboard",
+  ) -> "RunFolder":
     """Makes the folder of a new run, or takes up that of an earlier one.
 
     Nothing is written when the folder is refused.
@@ -61,6 +67,7 @@ class RunFolder:
     Args:
       path: the run's folder; made if missing.
       config: what the run is started with, of values that JSON can hold.
+      also: where metrics go besides metrics.jsonl, as `loggers.names` takes it.
 
     Returns:
       The folder, locked against a second run.
@@ -68,9 +75,11 @@ class RunFolder:
     Raises:
       OSError: the folder cannot be written to.
       FileExistsError: another run holds it, or it holds a run without a config.
-      ValueError: the run was started with another `config`, JSON cannot hold it, or a
-        file of the run is damaged.
+      ValueError: the run was started with another `config`, JSON cannot hold it, a
+        file of the run is damaged, or `also` is not allowed.
+      ImportError: what one of `also` needs is not installed.
     """
+    loggers.check(also)
     run = cls(path)
     config = _checked_config(config)
     run._check_config(config)
@@ -83,6 +92,8 @@ class RunFolder:
       plugins.remember(run.path)
       run.figures.mkdir(exist_ok=True)
       run._rewrite_metrics(lambda row: True)
+      if not run.finished():
+        run._loggers = loggers.make(also, run.path, config)
     except BaseException:
       run.close()
       raise
@@ -128,8 +139,8 @@ class RunFolder:
     Args:
       step: how many steps of the phase are done.
       metrics: name to number, or to one for each seed; NaN and infinities become null
-        (TensorBoard: nothing). Of several seeds TensorBoard also has the least and the
-        greatest, under `<name>_min` and `<name>_max`.
+        (other loggers: nothing). Of several seeds other loggers also have the least and
+        the greatest, under `<name>_min` and `<name>_max`.
       phase: one of `PHASES`.
 
     Raises:
@@ -153,12 +164,9 @@ class RunFolder:
     with files.writing(self.metrics_path):
       with self.metrics_path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    with files.writing(self.events / phase):
-      writer = self._writer(phase)
-      for name, value in values.items():
-        if math.isfinite(value):
-          writer.add_scalar(name, value, int(step), walltime=now)
-      writer.flush()
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    for logger in self._loggers:
+      logger.write(phase, int(step), now, finite)
 
   def truncate_after(self, step: int, phase: str = "train") -> None:
     """Forgets what was logged after a step, before resuming from it.
@@ -175,12 +183,15 @@ class RunFolder:
     """
     last = (_phase_index(phase), step)
     self._rewrite_metrics(lambda row: (_phase_index(row["phase"]), row["step"]) <= last)
-    self._close_writers()
-    self._purge = {phase: step + 1} | dict.fromkeys(PHASES[last[0] + 1 :], 0)
+    first = {phase: step + 1} | dict.fromkeys(PHASES[last[0] + 1 :], 0)
+    for logger in self._loggers:
+      logger.forget(first)
 
   def close(self) -> None:
-    """Closes the event files and gives up the lock."""
-    self._close_writers()
+    """Closes the loggers and gives up the lock."""
+    for logger in self._loggers:
+      logger.close()
+    self._loggers = []
     if self._lock is not None:
       os.close(self._lock)
       self._lock = None
@@ -204,8 +215,8 @@ class RunFolder:
     if self.metrics_path.exists():  # what is damaged is told before anything changes
       for _ in metric_lines.read(self.metrics_path):
         pass
-    stored = self._stored_config()
-    difference = nested.first_difference(stored, config)
+    stored = self._stored_config() or {}
+    difference = nested.first_difference(_bound(stored), _bound(config))
     if difference is not None:
       key, was, given = difference
       raise ValueError(
@@ -262,27 +273,16 @@ class RunFolder:
       with files.replacing(self.metrics_path) as temporary:
         temporary.write_bytes(kept)
 
-  def _writer(self, phase: str) -> Any:
-    """The phase's TensorBoard writer, made when it is first needed."""
-    if phase not in self._writers:
-      from tensorboardX import SummaryWriter
-
-      self._writers[phase] = SummaryWriter(
-        str(self.events / phase), purge_step=self._purge.get(phase)
-      )
-    return self._writers[phase]
-
-  def _close_writers(self) -> None:
-    for writer in self._writers.values():
-      with contextlib.suppress(OSError):  # `log` has raised it
-        writer.close()
-    self._writers.clear()
-
 
 def _phase_index(phase: str) -> int:
   if phase not in PHASES:
     raise ValueError(f"phase: {phase!r} is not allowed; use {' or '.join(PHASES)}")
   return PHASES.index(phase)
+
+
+def _bound(config: dict[str, Any]) -> dict[str, Any]:
+  """What a resumed run must have as it was."""
+  return {key: value for key, value in config.items() if key not in _FREE}
 
 
 def _checked_config(config: dict[str, Any]) -> dict[str, Any]:

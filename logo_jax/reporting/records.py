@@ -12,6 +12,7 @@ curve                     of the return: share of the updates, mean, ci95; {} if
 data                      the dataset: return, return_ci95, random, expert (returns of
                           random and of the expert's play), as far as known
 dataset_hash, config_hash of the data's content; of all that was configured but paths
+                          and loggers
 versions, device, seconds
 command                   that gives it
 """
@@ -42,7 +43,8 @@ COLUMNS: tuple[str, ...] = (
   "dataset_hash",
   "config_hash",
 )
-_PATHS = ("data_dir", "model_run")  # of a configuration; they say nothing of results
+# Of a configuration; they say nothing of results.
+_ASIDE = ("data_dir", "model_run", "loggers")
 
 
 def of_run(
@@ -81,8 +83,8 @@ def of_run(
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-  """Of all that a run was started with but paths: 12 hexadecimal digits."""
-  values = {k: v for k, v in config.items() if k not in _PATHS}
+  """Of all that a run was started with but paths and loggers: 12 hexadecimal digits."""
+  values = {k: v for k, v in config.items() if k not in _ASIDE}
   return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 

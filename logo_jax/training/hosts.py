@@ -159,7 +159,9 @@ class Follower(RunFolder):
     """Leaves it to the first process."""
 
 
-def open_folder(path: str | os.PathLike[str], config: dict[str, Any]) -> RunFolder:
+def open_folder(
+  path: str | os.PathLike[str], config: dict[str, Any], loggers: str
+) -> RunFolder:
   """`RunFolder.open` in the first process; the others follow."""
   with agreed():
-    return RunFolder.open(path, config) if is_first() else Follower(path)
+    return RunFolder.open(path, config, loggers) if is_first() else Follower(path)

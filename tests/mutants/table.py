@@ -910,6 +910,40 @@ _OWN = tuple(
   )
 )
 
+_LOGGERS = tuple(
+  Mutant(name, file, old, new, breaks, ("test_loggers.py",))
+  for name, file, old, new, breaks in (
+    (
+      "loggers-again",
+      "loggers.py",
+      "if step <= self._sent.last.get(phase, -1):",
+      "if False:",
+      "W&B gets what is done again twice",
+    ),
+    (
+      "loggers-rows",
+      "loggers.py",
+      "row + 1, self._sent.last",
+      "row, self._sent.last",
+      "W&B takes later rows for one row",
+    ),
+    (
+      "loggers-bound",
+      "run_folder.py",
+      '_FREE = ("loggers",)',
+      "_FREE = ()",
+      "runs of before there was a choice do not resume",
+    ),
+    (
+      "loggers-finished",
+      "run_folder.py",
+      "if not run.finished():",
+      "if True:",
+      "looking at a finished run begins another one of W&B",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
-MUTANTS += _OWN
+MUTANTS += (*_OWN, *_LOGGERS)
