@@ -76,6 +76,7 @@ _WHOLE = (
   "outcomes",
   "playback",
   "sweep",
+  "watching",
 )
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
