@@ -17,6 +17,7 @@ from logo_jax.data import source
 from logo_jax.data.carried import Carried
 from logo_jax.data.dataset import CALIBRATION_ROWS, LoadedDataset
 from logo_jax.envs import base
+from logo_jax.imagination.acted import Imagination
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import compose, loop, parallel, plans
@@ -121,13 +122,49 @@ def _played(  # noqa: PLR0913  a run and what it consists of
     part = ("learner", "params")
     params, step = checkpoints.restore_sound(shapes, last, part)
     if config.actor == "planner":
-      others = _model_shapes(config, system, mesh, spec)
-      found = [
-        checkpoints.restore(x, step, (name,)) if jax.tree.leaves(x) else x
-        for name, x in zip(("model", "uncertainty"), others, strict=True)
-      ]
-      params = (*found, params)
+      shapes = _model_shapes(config, system, mesh, spec)
+      params = (*_restored_model(checkpoints, shapes, step), params)
   return int(step or 0), params
+
+
+def imagination_of(
+  run_dir: str | os.PathLike[str], step: int, seed_index: int = 0
+) -> tuple[Imagination, tuple[Params, Params]] | None:
+  """The model-based half of a run, and what it has learned.
+
+  Args:
+    run_dir: a run's folder, finished or not; it is only read.
+    step: the update whose checkpoint is read.
+    seed_index: which of the run's seeds.
+
+  Returns:
+    The components, and one seed's parameters of the model and the uncertainty; None if
+    the run has no world model.
+
+  Raises:
+    ValueError: no such run or checkpoint.
+  """
+  config, known = of_run(run_dir)
+  config = dataclasses.replace(config, data_parallel=1)
+  system = compose_of(config, known)
+  if system.imagination is None:
+    return None
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  shapes = _model_shapes(config, system, mesh, known.spec)
+  with trained(run_dir) as checkpoints:
+    model, uncertainty = _restored_model(checkpoints, shapes, step)
+  one = jax.tree.map(lambda x: x[seed_index], (model, uncertainty))
+  return system.imagination, one
+
+
+def _restored_model(
+  checkpoints: Checkpointer, shapes: tuple[Params, Params], step: int | None
+) -> list[Params]:
+  """The parameters of model and uncertainty, of which there may be none."""
+  return [
+    checkpoints.restore(x, step, (name,)) if jax.tree.leaves(x) else x
+    for name, x in zip(("model", "uncertainty"), shapes, strict=True)
+  ]
 
 
 def _model_shapes(

@@ -77,6 +77,7 @@ _WHOLE = (
   "outcomes",
   "playback",
   "sweep",
+  "watching",
 )
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 

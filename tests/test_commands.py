@@ -20,7 +20,7 @@ _NAMES = [
     "inspect_data",
     "model_error",
   ),
-  *("quickstart", "reproduce", "sweep", "train", "train_behaviour"),
+  *("quickstart", "reproduce", "sweep", "train", "train_behaviour", "watch"),
 ]
 
 
