@@ -15,9 +15,22 @@ _MOST_BYTES = 100_000  # of what cells have printed and drawn, in all notebooks
 # Notebook to what replaces the constants of its cell of parameters, and what holds at
 # its end.
 TINY = {
+  "learning_in_the_model": (
+    "TRANSITIONS = 1_500\nFIT_UPDATES = 20\nHIDDEN_SIZE = 8\nCLONE_UPDATES = 20\n"
+    "VALUE_UPDATES = 2\nUPDATES = 4\nINTERVAL = 2\nSTARTS = 8\nEPISODES = 4",
+    "assert list(curve('evaluation/win_rate')[0]) == [0, 2, 4]\n"
+    "assert results['updates'] == 4 and np.isfinite(list(in_data.values())).all()",
+  ),
   "own_learner": (
     "EPISODES = 60\nUPDATES = 400",
     "assert off['best'] < off['awc'] < off['data'], off",
+  ),
+  "world_model": (
+    "TRANSITIONS = 1_500\nFIT_UPDATES = 200\nFIT_INTERVAL = 50\nHIDDEN_SIZE = 8\n"
+    "WINDOWS = 32",
+    "state, still = errors['state_mse']['1'][0], moved['state_mse']['1']\n"
+    "assert 0 < state < still, (state, still)\n"
+    "assert seen['imagined'].shape == (steps, 10) and (seen['u'] > 0).all()",
   ),
 }
 
