@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from logo_jax.layout import Layout
 from logo_jax.types import EnvSpec
-from logo_jax.watching import battle
+from logo_jax.watching import battle, robot
 
 
 class Scene(NamedTuple):
@@ -25,10 +25,11 @@ def check(spec: EnvSpec) -> None:
   Raises:
     ValueError: naming the game.
   """
-  if spec.layout is None or not battle.has_positions(spec.layout):
+  layout = spec.layout
+  if layout is None or not (_is_robot(spec) or battle.has_positions(layout)):
     raise ValueError(
       f"dataset: states of {spec.name} cannot be drawn: no layout says which of their "
-      f"{spec.state_dim} features are positions; those of smax/... can"
+      f"{spec.state_dim} features are positions; those of smax/... and mamujoco/... can"
     )
 
 
@@ -40,9 +41,26 @@ def make(spec: EnvSpec, states: Any) -> Scene:
     states: [T, S], what is to be in view.
   """
   assert spec.layout is not None
+  if _is_robot(spec):
+    seen = robot.view(spec.name.partition("/")[2], states)
+    return Scene(
+      functools.partial(_draw_robot, spec.layout, seen),
+      functools.partial(robot.legend, spec.layout),
+    )
   within = battle.view(spec.layout, states)
   draw = functools.partial(_draw_battle, spec.layout, within)
   return Scene(draw, battle.legend)
+
+
+def _is_robot(spec: EnvSpec) -> bool:
+  return spec.name.startswith("mamujoco/")
+
+
+def _draw_robot(  # noqa: PLR0913  what is always the same, and a `Scene`'s own
+  layout: Layout, seen: robot.View, axes: Any, state: Any, action: Any, real: Any
+) -> None:
+  del action
+  robot.draw(axes, layout, seen, state, real)
 
 
 def _draw_battle(  # noqa: PLR0913  what is always the same, and a `Scene`'s own

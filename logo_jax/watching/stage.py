@@ -46,14 +46,16 @@ class Stage:
     FigureCanvasAgg(self.figure)
     self.figure.text(0.02, 0.975, title, va="top", fontsize=10, color=_GREY)
     wide = imagined is not None
+    handles = scene.legend(wide)
     self.figure.legend(
-      handles=scene.legend(wide),
+      handles=handles,
       loc="upper right" if wide else "lower center",
-      ncols=3,
+      ncols=len(handles),
       frameon=False,
       fontsize=9,
       labelcolor=_GREY,
-      handletextpad=0.2,
+      handletextpad=0.1,
+      columnspacing=1.2,
     )
     if imagined is None:
       self._real = self.figure.add_axes((0.03, 0.075, 0.94, 0.82))
@@ -100,7 +102,7 @@ class Stage:
       axes.text(0.5, 0.02, "the model ends here", transform=axes.transAxes, **where)
 
   def _draw_strip(self, frame: int, imagined: Imagined) -> None:
-    """The uncertainty of each step so far; white gaps where rollouts begin."""
+    """The uncertainty of each step so far; grey lines where rollouts begin."""
     axes, length = self._strip, self._episode.length
     axes.clear()
     u = np.minimum(imagined.uncertainty[:frame], _TOP)
