@@ -59,7 +59,8 @@ def _models():
     hints = typing.get_type_hints(registry.module("model", name).Config)
     for network in typing.get_args(hints.get("network")) or ("mlp",):
       # Members are direct models, and LOGO's networks have tests of their own.
-      slow = network == "entity" and name != "direct"
+      # An entity model costs most to compile, and MAMBA's has tests of its own.
+      slow = (network == "entity" and name != "direct") or name == "rssm"
       yield pytest.param(name, network, marks=pytest.mark.slow if slow else ())
 
 
