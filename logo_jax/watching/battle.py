@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from logo_jax.layout import Layout
+from logo_jax.watching import ground
 
 ALLIES, ENEMIES, GREY = "#0072B2", "#D55E00", "#777777"
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
@@ -98,14 +99,7 @@ def draw(
     real: the state that it should be, [S], outlined behind.
   """
   middle, half = within
-  axes.set_xlim(middle[0] - half, middle[0] + half)
-  axes.set_ylim(middle[1] - half, middle[1] + half)
-  axes.set_aspect("equal")
-  axes.set_xticks([])
-  axes.set_yticks([])
-  axes.set_facecolor("#F7F7F5")
-  for spine in axes.spines.values():
-    spine.set_color("#CCCCCC")
+  ground.lay(axes, middle, half)
   now = units(layout, state)
   if real is not None:
     _outline(axes, units(layout, real), now)

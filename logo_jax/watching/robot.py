@@ -6,6 +6,7 @@ import numpy as np
 
 from logo_jax.envs import mamujoco_pose
 from logo_jax.layout import Layout
+from logo_jax.watching import ground
 
 _AGENTS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _TORSO, _REAL, _FLOOR = "#666666", "#D5D5D5", "#999999"
@@ -48,21 +49,13 @@ def draw(
     state: [S], real or imagined.
     real: the state that it should be, [S], in grey behind.
   """
-  middle, half = seen.middle, seen.half
-  axes.set_xlim(middle[0] - half, middle[0] + half)
-  axes.set_ylim(middle[1] - half, middle[1] + half)
-  axes.set_aspect("equal")
-  axes.set_xticks([])
-  axes.set_yticks([])
-  axes.set_facecolor("#F7F7F5")
-  for spine in axes.spines.values():
-    spine.set_color("#CCCCCC")
+  ground.lay(axes, seen.middle, seen.half)
   if seen.project is _SIDE:
     axes.axhline(0.0, color=_FLOOR, linewidth=1.0, zorder=0)
   states = [state] if real is None else [real, state]
   pose = mamujoco_pose.pose(seen.scenario, np.stack(states))
   # Lines are as thick as the parts: points for each metre.
-  points = axes.bbox.width * 72 / axes.figure.dpi / (2 * half)
+  points = axes.bbox.width * 72 / axes.figure.dpi / (2 * seen.half)
   for k, ends in enumerate(pose.ends):
     behind = k < len(states) - 1
     for part, radius, joint in zip(ends, pose.radius, pose.joint, strict=True):

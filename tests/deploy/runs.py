@@ -5,6 +5,17 @@ import pathlib
 from logo_jax import cli, experiment
 from logo_jax.data import store
 from logo_jax.data.store import StoredDataset
+from tests import toys
+
+# Data and changes of the configuration, for policies of each kind.
+KINDS = {
+  "discrete": (lambda: toys.random_play(toys.corridor(), 20), {}),
+  "continuous": (lambda: toys.linear_quadratic(20), {}),
+  "recurrent": (
+    lambda: toys.delayed(20),
+    {"learner__recurrent": True, "learner__window": 4},
+  ),
+}
 
 _TINY = {
   "num_seeds": 2,

@@ -15,19 +15,9 @@ import pytest
 
 import logo_jax
 from logo_jax.deploy.export import export
-from tests import toys
 from tests.deploy import runs
 
 pytest.importorskip("flatbuffers")
-
-KINDS = {
-  "discrete": (lambda: toys.random_play(toys.corridor(), 20), {}),
-  "continuous": (lambda: toys.linear_quadratic(20), {}),
-  "recurrent": (
-    lambda: toys.delayed(20),
-    {"learner__recurrent": True, "learner__window": 4},
-  ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +27,7 @@ def exported(tmp_path_factory):
   @functools.cache
   def of(kind):
     folder = tmp_path_factory.mktemp(kind)
-    make, changes = KINDS[kind]
+    make, changes = runs.KINDS[kind]
     run_dir = runs.train(folder, make(), **changes)
     return run_dir, export(run_dir, folder / "out", seed_index=1)
 
@@ -52,7 +42,7 @@ def _seen(spec, num):
   return obs, legal
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", runs.KINDS)
 def test_decides_like_the_loaded_policy(exported, kind):
   run_dir, out = exported(kind)
   policy = logo_jax.load_policy(run_dir, seed_index=1)

@@ -14,25 +14,16 @@ from logo_jax import playback
 from logo_jax.training import parallel, plans
 from logo_jax.training.session import Evaluator
 from logo_jax.types import HostEnvironment, TimeStep
-from tests import toys
 from tests.deploy import runs
 
 STEPS = 3
-KINDS = {
-  "discrete": (lambda: toys.random_play(toys.corridor(), 20), {}),
-  "continuous": (lambda: toys.linear_quadratic(20), {}),
-  "recurrent": (
-    lambda: toys.delayed(20),
-    {"learner__recurrent": True, "learner__window": 4},
-  ),
-}
 
 
 @pytest.fixture(scope="module")
 def run_of(tmp_path_factory):
   @functools.cache
   def of(kind):
-    make, changes = KINDS[kind]
+    make, changes = runs.KINDS[kind]
     return runs.train(tmp_path_factory.mktemp(kind), make(), **changes)
 
   return of
@@ -85,7 +76,7 @@ def _played_by_the_house(run_dir):
   return obs[:, : shape[2]], legal[:, : shape[2]], actions
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", runs.KINDS)
 def test_plays_like_the_evaluation(run_of, kind):
   run_dir = run_of(kind)
   obs, legal, actions = _played_by_the_house(run_dir)
@@ -112,7 +103,7 @@ def test_a_memory_is_handed_on(run_of):
   assert np.abs(later - fresh).max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", runs.KINDS)
 def test_leading_axes_are_the_callers(run_of, kind):
   policy = logo_jax.load_policy(run_of(kind))
   obs, legal = (x.reshape(1, 6, *x.shape[2:]) for x in _recorded(policy.spec, 2))
