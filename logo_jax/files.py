@@ -81,9 +81,9 @@ def making(folder: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
   folder = pathlib.Path(folder)
   partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
   made = [parent for parent in folder.parents if not parent.exists()]
-  partial.mkdir(parents=True)
   try:
     with writing(folder):
+      partial.mkdir(parents=True)
       yield partial
       partial.rename(folder)
   except BaseException:

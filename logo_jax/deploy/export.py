@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 import importlib.util
 import os
 import pathlib
-import shutil
 from typing import Any
 
 import jax
@@ -74,17 +73,11 @@ def export(
     for path, leaf in leaves
   }
   about = _about(run_dir, policy, seed_index, functions)
-  partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-  try:
-    with files.writing(out):
-      partial.mkdir(parents=True)
-      for name, function in functions.items():
-        (partial / f"{name}.stablehlo").write_bytes(function.serialize())
-      np.savez(partial / "weights.npz", allow_pickle=False, **weights)
-      files.write_json(partial / "policy.json", about)
-      partial.rename(out)
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
+  with files.making(out) as partial:
+    for name, function in functions.items():
+      (partial / f"{name}.stablehlo").write_bytes(function.serialize())
+    np.savez(partial / "weights.npz", allow_pickle=False, **weights)
+    files.write_json(partial / "policy.json", about)
   return out
 
 
