@@ -45,6 +45,8 @@ def _planning(preset: str, advice_weight: float, actor: Any) -> ExperimentConfig
 _ENTITY_FIT = FitConfig(
   updates=20_000,
   batch_size=64,
+  optimizer="muon",
+  learning_rate=5e-3,
   interval=1_000,
   patience=20,
   unroll=4,

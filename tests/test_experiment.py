@@ -33,6 +33,7 @@ SMALL = {
   "fit.updates": 20,
   "fit.interval": 10,
   "fit.batch_size": 16,
+  "fit.optimizer": "muon",  # whose state has more parts than Adam's
   "model.hidden_size": 8,
   "learner.hidden_size": 8,
   "learner.num_samples": 2,

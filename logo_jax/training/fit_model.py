@@ -103,7 +103,7 @@ class _FitStep:
     # By the fit's own count of steps: an optimizer's stands still where a phase stops
     # early.
     self._rate = optax.cosine_decay_schedule(config.learning_rate, config.updates)
-    self._optimizer = optimizers.adam(1.0, axis_name)
+    self._optimizer = optimizers.BY_NAME[config.optimizer](1.0, axis_name)
     for _ in model.error_shape:  # members are clipped as if alone
       self._optimizer = optimizers.of_each(self._optimizer)
     self._model = model
