@@ -17,6 +17,8 @@ _MARKS = {
   "experiment": "results.json",
   "model_error": "model_error.json",
   "model_step": "model_step.json",
+  "model_states": "model_states.json",
+  "visits": "visits.json",
 }
 
 
@@ -26,8 +28,11 @@ class Cell:
 
   name: str  # one of its own; its folder below that of all
   # A dataset to be made; a world model to be fitted; a policy to be trained and played;
-  # a fitted model to be measured; the cost of imagined steps to be timed.
-  kind: Literal["data", "fit", "experiment", "model_error", "model_step"]
+  # a fitted model to be measured; the cost of imagined steps to be timed; what a fitted
+  # model says of states; states that a trained policy visits.
+  kind: Literal[
+    "data", "fit", "experiment", "model_error", "model_step", "model_states", "visits"
+  ]
   config: dict[str, Any]  # what it is started with, as JSON holds it
   needs: tuple[str, ...] = ()  # names of cells that must be finished before
   alone: bool = False  # nothing else may run meanwhile

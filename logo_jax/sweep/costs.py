@@ -22,6 +22,8 @@ _FIXED = {  # compiling, loading and playing
   "experiment": 40.0,
   "model_error": 60.0,
   "model_step": 120.0,
+  "model_states": 30.0,
+  "visits": 30.0,
 }
 
 
@@ -66,7 +68,7 @@ def _sort(cell: Cell) -> tuple[Any, ...]:
   parts = [cell.kind]
   if cell.kind == "experiment" and learner:
     parts += [learner["name"]]
-  if cell.kind in ("fit", "experiment", "model_error"):
+  if cell.kind in ("fit", "experiment", "model_error", "model_states"):
     parts += [model and (model["name"], model.get("network"))]
   return *parts, str(cell.config.get("dataset", "")).rpartition("/")[0]
 

@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 from logo_jax import config as config_lib
 from logo_jax import experiment, fits
 from logo_jax.config import ExperimentConfig
+from logo_jax.data import source
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.sweep import cells as cells_lib
 from logo_jax.sweep.cells import Cell
+from logo_jax.training import compose
 
 # Of each dataset, fits that are at hand, by the keys of their models; see `fits.find`.
 Fits = Mapping[str, Mapping[str, str]]
@@ -56,16 +58,20 @@ def experiments(
 
 
 def measured_models(
-  systems: Iterable[tuple[str, ExperimentConfig]], root: str | os.PathLike[str]
+  systems: Iterable[tuple[str, ExperimentConfig]],
+  root: str | os.PathLike[str],
+  kind: Literal["model_error", "model_states"] = "model_error",
 ) -> list[Cell]:
   """What has to be done to know how accurate the world models of systems are.
 
   Args:
     systems: as in `experiments`.
     root: the folder of all.
+    kind: of the cells that measure.
 
   Raises:
-    ValueError: one has no world model.
+    ValueError: one has no world model, or does not fit its data, or is to tell states
+      and predicts none.
   """
   before: list[Cell] = []
   found: list[Cell] = []
@@ -73,13 +79,29 @@ def measured_models(
     config = experiment.resolved(config)
     if config.model is None:
       raise ValueError(f"{name}: preset {config.preset!r} has no world model")
+    spec = source.spec(config.dataset)
+    if spec is not None:
+      imagination = compose.check_components(config, spec).imagination
+      assert imagination is not None
+      if kind == "model_states" and not imagination.model.predicts_state:
+        raise ValueError(f"{name}: its model predicts observations alone, no states")
     needed = [data(config), fit(config, root)]
     before += needed
     folder = cells_lib.folder(needed[1], root).absolute()
     values = config_lib.to_dict(dataclasses.replace(config, model_run=str(folder)))
     needs = tuple(cell.name for cell in needed)
-    found.append(Cell(name, "model_error", values, needs))
+    found.append(Cell(name, kind, values, needs))
   return cells_lib.merged([*_by_kind(before), *found])
+
+
+def visits(run: Cell, episodes: int) -> Cell:
+  """The states that the policies of a run visit in so many episodes.
+
+  Args:
+    run: of `experiments`; this one needs it.
+    episodes: that are played.
+  """
+  return Cell(f"{run.name}-visits", "visits", {"episodes": episodes}, (run.name,))
 
 
 def data(config: ExperimentConfig) -> Cell:

@@ -1,5 +1,6 @@
 """What a table of the paper needs, as a TOML file says it."""
 
+from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
@@ -10,6 +11,10 @@ from typing import Any, Literal
 from logo_jax import presets, reading, schema
 
 FOLDER = pathlib.Path(__file__).parent / "tables"  # the paper's, a file each
+
+# A policy trained and played; a world model measured, or timed. In figures: what a
+# model says of states, and the states that a trained policy visits.
+Kind = Literal["experiment", "model_error", "model_step", "model_states", "visits"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +45,12 @@ class Row:
 
   labels: tuple[str, ...]  # of the row, in the table's first columns
   dataset: str  # where steps are timed: the scenario
-  kind: Literal["experiment", "model_error", "model_step"] = "experiment"
+  kind: Kind = "experiment"
   measure: str = "return"  # of `reporting.records`
   beside: str = "normalised"  # another one, on a line of its own; "" for none
   better: Literal["greater", "less"] = "greater"
   set: str = ""  # other fields of all systems, as in an entry: horizon=5
+  systems: tuple[str, ...] = ()  # labels of those that it is of; all if empty
   paper: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
   @property
@@ -67,6 +73,12 @@ class Manifest:
   note: str = ""
   step: dict[str, Any] = dataclasses.field(default_factory=dict)  # `model_step.Config`
 
+  @property
+  def name(self) -> str:
+    """What it is called: table 2, figure 3."""
+    kind = "figure" if self.table.startswith("figure") else "table"
+    return f"{kind} {self.table.removeprefix('figure')}"
+
   def missing(self) -> tuple[str, ...]:
     """Labels of systems that are no presets here."""
     if all(row.kind == "model_step" for row in self.rows):
@@ -81,15 +93,33 @@ def read(path: str | os.PathLike[str]) -> Manifest:
   Raises:
     ValueError: it is missing, is no TOML, or says what is not allowed.
   """
-  path = pathlib.Path(path)
+  found = schema.build(Manifest, toml(path), f"{path}: ")
+  return _checked(found, str(path))
+
+
+def toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+  """What a TOML file says.
+
+  Raises:
+    ValueError: it is missing, or is no TOML.
+  """
   try:
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
   except OSError as error:
     raise ValueError(f"{path} cannot be read: {error.strerror}") from None
   except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
     raise ValueError(f"{path} is no TOML: {reading.in_line(error)}") from None
-  found = schema.build(Manifest, values, f"{path}: ")
-  return _checked(found, str(path))
+
+
+def check_once(where: str, field: str, names: Sequence[str]) -> None:
+  """Refuses names that are there twice.
+
+  Raises:
+    ValueError: names the field and them.
+  """
+  twice = {name for name in names if names.count(name) > 1}
+  if twice:
+    raise ValueError(f"{where}: {field}: {', '.join(sorted(twice))} twice")
 
 
 def _checked(manifest: Manifest, where: str) -> Manifest:
@@ -110,8 +140,6 @@ def _checked(manifest: Manifest, where: str) -> Manifest:
           f"{where}: rows.paper.{name}: must be [mean, half width] of one of "
           f"{', '.join(sorted(columns))}"
         )
-  for what, names in (("systems", labels), ("rows", [r.key for r in manifest.rows])):
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-      raise ValueError(f"{where}: {what}: {', '.join(sorted(twice))} twice")
+  check_once(where, "systems", labels)
+  check_once(where, "rows", [row.key for row in manifest.rows])
   return manifest

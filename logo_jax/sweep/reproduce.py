@@ -10,7 +10,7 @@ from logo_jax import config as config_lib
 from logo_jax import files, reading
 from logo_jax.config import ExperimentConfig
 from logo_jax.reporting import records
-from logo_jax.sweep import budgets, cells, grid
+from logo_jax.sweep import budgets, cells, grid, pictured
 from logo_jax.sweep.budgets import Budget
 from logo_jax.sweep.cells import Cell
 from logo_jax.sweep.manifest import Manifest, Row, System
@@ -69,6 +69,8 @@ def plan(manifest: Manifest, options: Options) -> Planned:
           continue
         if options.systems and system.label not in options.systems:
           continue
+        if row.systems and system.label not in row.systems:
+          continue
         try:
           made = _cells(manifest, row, system, budget, options)
         except ValueError as error:
@@ -117,9 +119,15 @@ def _cells(
     return [_step_cell(manifest, row, budget)]
   label, config = _config(row, system, budget, options)
   name = f"{cells.slug(row.dataset)}/{label}"
-  if row.kind == "model_error":
-    return grid.measured_models([(f"{name}-error", config)], options.root)
-  return grid.experiments([(name, config)], options.root)
+  if row.kind == "model_error" or row.kind == "model_states":
+    measured = f"{name}-{row.kind.removeprefix('model_')}"
+    return grid.measured_models([(measured, config)], options.root, row.kind)
+  made = grid.experiments([(name, config)], options.root)
+  if row.kind == "visits":
+    host = budgets.on_host(row.dataset)
+    episodes = budget.host_episodes if host else budget.episodes
+    made.append(grid.visits(made[-1], min(episodes, pictured.EPISODES)))
+  return made
 
 
 def _step_cell(manifest: Manifest, row: Row, budget: Budget) -> Cell:
@@ -148,13 +156,22 @@ def _record(
   place: Place, planned: Planned, root: str | os.PathLike[str]
 ) -> dict[str, Any]:
   table, budget = planned.manifest.table, planned.budget
-  command = f"logo-jax reproduce --table={table} --budget={budget}"
+  flag = planned.manifest.name.replace(" ", "=")
+  command = f"logo-jax reproduce --{flag} --budget={budget}"
+  if flag.startswith("figure"):
+    command += f" --datasets={place.row.dataset}"
   folder = cells.folder(place.cell, root)
   if place.row.kind == "experiment":
     found = records.of_run(folder, budget, command)
   else:
     result = reading.json_file(cells.mark(place.cell, root))
-    found = _of_models(place, result) | {"budget": budget, "command": command}
+    if place.row.kind == "visits":
+      run = pathlib.Path(root) / place.cell.needs[0]
+      found = records.of_run(run, budget, command)
+      found["measures"] |= _flat(result["measures"])
+    else:
+      found = _of_models(place, result) | {"budget": budget, "command": command}
+    found |= {name: result[name] for name in _PICTURED if name in result}
   where = {"table": table, "row": " ".join(place.row.labels), "kind": place.row.kind}
   return where | found | {"system": place.system.label, "dataset": place.row.dataset}
 
@@ -177,6 +194,10 @@ def _of_models(place: Place, result: Mapping[str, Any]) -> dict[str, Any]:
   fit = config_lib.from_dict(config).fit.updates
   data = {"dataset_hash": result["dataset_hash"], "fit_updates": fit}
   return about | same | data | {"measures": measures}
+
+
+# Of a result, what pictures need beside its measures.
+_PICTURED = ("persistence", "shares", "points")
 
 
 def _one(value: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from logo_jax import cli, experiment, files, fits, model_study, outcomes, schema
 from logo_jax import config as config_lib
 from logo_jax.config import ExperimentConfig
 from logo_jax.reporting import model_results, runs
-from logo_jax.sweep import cells, model_step
+from logo_jax.sweep import cells, model_step, pictured
 from logo_jax.sweep.cells import Cell
 
 
@@ -40,10 +40,14 @@ def work(cell: Cell, root: str | os.PathLike[str]) -> bool:
   if cell.kind == "data":
     experiment.load_dataset(config_lib.from_dict(_ANY | cell.config))
     return True
+  if cell.kind == "visits":
+    result = pictured.visits(pathlib.Path(root) / cell.needs[0], **cell.config)
+    files.write_json(cells.mark(cell, root), result)
+    return True
   config = config_lib.from_dict(cell.config)
   if cell.kind == "experiment":
     return experiment.run(config, folder) is not None
-  result = _fit(config, folder) if cell.kind == "fit" else _model_error(config)
+  result = _fit(config, folder) if cell.kind == "fit" else _of_model(cell.kind, config)
   if result is None:
     return False
   files.write_json(cells.mark(cell, root), result)
@@ -64,8 +68,8 @@ def _fit(config: ExperimentConfig, folder: pathlib.Path) -> dict[str, Any] | Non
   }
 
 
-def _model_error(config: ExperimentConfig) -> dict[str, Any] | None:
-  """How accurate the fitted model of `model_run` is, on the test split."""
+def _of_model(kind: str, config: ExperimentConfig) -> dict[str, Any] | None:
+  """What is measured of the fitted model of `model_run`, on the test split."""
   stored = runs.read_config(config.model_run)
   stored.pop("dataset_hash", None)
   begun = config_lib.from_dict(stored)
@@ -73,16 +77,18 @@ def _model_error(config: ExperimentConfig) -> dict[str, Any] | None:
   fitted = model_study.fit(begun, loaded, config.model_run)
   if fitted is None:
     return None
-  scores = model_study.scores({}, config, loaded.statistics)
-  found = model_study.measure(fitted, loaded, loaded, "test", scores)
-  persistence = found.pop("persistence")
-  return {
+  if kind == "model_states":
+    found = pictured.model_states(fitted, loaded)
+  else:
+    scores = model_study.scores({}, config, loaded.statistics)
+    measures = model_study.measure(fitted, loaded, loaded, "test", scores)
+    found = {"persistence": measures.pop("persistence")}
+    found["measures"] = model_results.over_seeds(measures)
+  return found | {
     "dataset": config.dataset,
     "dataset_hash": loaded.card["content_hash"],
-    "persistence": persistence,
     "device": outcomes.device_name(),
     "versions": outcomes.versions(),
-    "measures": model_results.over_seeds(found),
   }
 
 

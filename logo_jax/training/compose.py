@@ -166,8 +166,8 @@ def imagine_after(config: ExperimentConfig) -> int:
   return min(1_000, config.total_updates // 5)
 
 
-def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
-  """Raises what `compose` would, before there are any data.
+def check_components(config: ExperimentConfig, spec: EnvSpec) -> System:
+  """Builds a system before there are any data, to see what `compose` would raise.
 
   Raises:
     ValueError: components that do not fit together, by name.
@@ -177,6 +177,7 @@ def check_components(config: ExperimentConfig, spec: EnvSpec) -> None:
   system = compose(config, spec, statistics)
   check_window(config, system.learner.window)
   memory.check(config, spec, system.learner, system.imagination)
+  return system
 
 
 def check_budget(config: ExperimentConfig) -> None:
