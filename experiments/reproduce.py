@@ -1,4 +1,4 @@
-"""The tables of the paper by one command, beside its numbers.
+"""The tables and figures of the paper by one command, beside its numbers.
 
 The same as `logo-jax reproduce`, which stands in `logo_jax/commands/`.
 """

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 import math
 import os
-import pathlib
 
-from logo_jax import files
+from logo_jax.reporting import figures
 from logo_jax.reporting.figures import Curve, draw_curve, plain
 
 _COLUMNS = 4
@@ -30,7 +29,6 @@ def draw(
   """
   if not panels:
     raise ValueError("panels: none are given; a figure needs at least one")
-  import matplotlib
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
@@ -60,9 +58,4 @@ def draw(
   figure.legend(
     [known[name] for name in systems], systems, loc="outside right upper", frameon=False
   )
-  path = pathlib.Path(path)
-  for suffix in (".png", ".svg"):
-    with files.replacing(path.with_name(path.name + suffix)) as temporary:
-      with matplotlib.rc_context({"svg.hashsalt": "logo_jax"}):  # the same each time
-        same = {"Date": None} if suffix == ".svg" else {}
-        figure.savefig(temporary, format=suffix[1:], metadata=same)
+  figures.save(figure, path)

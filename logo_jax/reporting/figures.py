@@ -1,7 +1,8 @@
-"""Figures as PNG files."""
+"""Figures as files."""
 
 from collections.abc import Mapping
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,21 @@ def plain(axes: Any) -> None:
   axes.set_axisbelow(True)
   for side in ("top", "right"):
     axes.spines[side].set_visible(False)
+
+
+def save(figure: Any, path: str | os.PathLike[str]) -> None:
+  """Writes a figure with a canvas as `<path>.png` and `<path>.svg`.
+
+  The same figure gives the same bytes.
+  """
+  import matplotlib
+
+  path = pathlib.Path(path)
+  for suffix in (".png", ".svg"):
+    with files.replacing(path.with_name(path.name + suffix)) as temporary:
+      with matplotlib.rc_context({"svg.hashsalt": "logo_jax"}):  # the same each time
+        same = {"Date": None} if suffix == ".svg" else {}
+        figure.savefig(temporary, format=suffix[1:], metadata=same)
 
 
 def _dress(axes: Any, ylabel: str, title: str) -> None:

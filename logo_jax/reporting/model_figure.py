@@ -67,9 +67,9 @@ def draw(
         axes.set_visible(False)
         continue
       points = [(x - centre) @ axes_of_states.T for x in states[name][h]]
-      _panel(axes, *points)
+      panel(axes, *points)
       axes.set_title(f"{name}, {_steps(h)}", fontsize=9)
-  _dress_panels(above, next(x for x in panels.flat if x.get_visible()), shares)
+  dress_panels(above, next(x for x in panels.flat if x.get_visible()), shares)
   _curves(below.subplots(), errors, references)
   if title:
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
@@ -97,7 +97,8 @@ def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
   return centre, directions, shares
 
 
-def _panel(axes: Any, true: np.ndarray, predicted: np.ndarray) -> None:
+def panel(axes: Any, true: np.ndarray, predicted: np.ndarray) -> None:
+  """Draws recorded points, [W, 2], predicted ones, and a line between each two."""
   keep = np.linspace(0, len(true) - 1, min(len(true), _MOST_POINTS)).astype(int)
   true, predicted = true[keep], predicted[keep]
   between = np.stack([true, predicted, np.full_like(true, np.nan)], 1).reshape(-1, 2)
@@ -117,7 +118,14 @@ def _panel(axes: Any, true: np.ndarray, predicted: np.ndarray) -> None:
     )
 
 
-def _dress_panels(figure: Any, first: Any, shares: np.ndarray) -> None:
+def dress_panels(figure: Any, first: Any, shares: np.ndarray) -> None:
+  """Labels panels of states.
+
+  Args:
+    figure: that they are in.
+    first: axes of `panel`, whose legend is that of all.
+    shares: [2], of the variance.
+  """
   x, y = (f"{100 * share:.0f}%" for share in shares)
   figure.supxlabel(
     f"states: first principal component, {x} of the variance", fontsize=9

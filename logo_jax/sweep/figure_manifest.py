@@ -6,6 +6,7 @@ import os
 import pathlib
 
 from logo_jax import schema
+from logo_jax.data import source
 from logo_jax.sweep import manifest
 from logo_jax.sweep.manifest import Kind, Manifest, Row, System
 
@@ -36,7 +37,12 @@ class Figure:
 
     Args:
       datasets: in the place of its own; these if empty.
+
+    Raises:
+      ValueError: no such dataset.
     """
+    for name in datasets:
+      source.spec(name)
     rows = [
       Row((dataset, part.kind), dataset, part.kind, systems=part.systems)
       for dataset in datasets or self.datasets

@@ -3,6 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import experiment, playback
@@ -85,8 +86,8 @@ def visits(run_dir: str | os.PathLike[str], episodes: int) -> dict[str, Any]:
     episodes: how many are played.
 
   Returns:
-    `measures`: `spread`, the variance of the states visited in that of the data, mean
-    over features, and `reward`, the mean of a step; `shares`, of the variance; and
+    `measures`: `spread`, the variance of the standardised states visited over that of
+    the data's, and `reward`, the mean of a step; `shares`, of the variance; and
     `points`: `data` [2, P] and `visited` [3, P], states on the components of the data's
     and, last, the reward of the step from there, in the environment's units.
 
@@ -102,7 +103,7 @@ def visits(run_dir: str | os.PathLike[str], episodes: int) -> dict[str, Any]:
   varies = np.asarray(moments.varies)
 
   def features(states: np.ndarray) -> np.ndarray:
-    return np.asarray(standardise(states, moments))[:, varies]
+    return np.asarray(standardise(jnp.asarray(states), moments))[:, varies]
 
   rows = loaded.data.rows.state
   recorded = features(np.asarray(rows[evenly_spaced(np.arange(len(rows)), _ROWS)]))
@@ -110,9 +111,9 @@ def visits(run_dir: str | os.PathLike[str], episodes: int) -> dict[str, Any]:
   played = [play(env, policy, seed).rows for seed in range(episodes)]
   visited = features(np.concatenate([rows.state[:-1] for rows in played]))
   reward = np.concatenate([rows.reward[:-1] for rows in played])
-  spread = visited.var(0, dtype=np.float64) / recorded.var(0, dtype=np.float64)
+  spread, of_data = (x.var(0, dtype=np.float64).sum() for x in (visited, recorded))
   of_steps = np.concatenate([plane.points(visited), reward[None]])
-  measures = {"spread": spread.mean(), "reward": reward.mean(dtype=np.float64)}
+  measures = {"spread": spread / of_data, "reward": reward.mean(dtype=np.float64)}
   return {
     "measures": model_results.over_seeds(measures),
     "shares": plane.shares.tolist(),

@@ -109,7 +109,7 @@ def test_the_legend_is_that_of_a_model_with_states(tmp_path, monkeypatch):
   def dress(figure, first, shares):
     seen.extend(first.get_legend_handles_labels()[1])
 
-  monkeypatch.setattr(model_figure, "_dress_panels", dress)
+  monkeypatch.setattr(model_figure, "dress_panels", dress)
   states = {"none": {}, "one": {1: (np.ones((5, 2)), np.zeros((5, 2)))}}
   curves = {"one": ([1], [0.1], [0.01])}
   model_figure.draw(tmp_path / "x.png", states, curves, {})  # type: ignore
