@@ -122,14 +122,14 @@ def _check_points(where: str, record: Record) -> None:
 
 
 def _panel(kind: str, system: str, record: Record) -> Points:
-  first, second = (np.asarray(record["points"][name]) for name in _PANELS[kind])
+  points = [np.asarray(record["points"][k], np.float64) for k in _PANELS[kind]]
   numbers = _numbers(record)
   said = ", ".join(
     f"{name} {tables.format_mean_ci(*numbers[name])}"
     for name in ("error", "return", "spread")
     if numbers.get(name) is not None
   )
-  return Points(f"{system}\n{said}", first, second)
+  return Points(f"{system}\n{said}", *points)
 
 
 def _motivation(figure: Figure, found: Found) -> Motivation:
