@@ -54,13 +54,14 @@ def motivation(path: str | os.PathLike[str], shown: Motivation, title: str) -> N
     panel.plot(steps, list(shown.persistence.values()), "--", color=_GREY)
     panel.set_xticks(steps)
     panel.set_xlabel("steps ahead; dashed: no change")
-    panel.set_ylabel("state error, RMSE in standard deviations")
     panel.set_title(f"{names.pop(0)} {model}", loc="left", fontsize=10)
     panel.legend(loc="lower right", frameon=False)
     plain(panel)
     top = max(top, panel.get_ylim()[1])
   for panel in axes[: len(shown.errors)]:
     panel.set_ylim(0.0, top)
+  if shown.errors:
+    axes[0].set_ylabel("state error, RMSE in standard deviations", fontsize=9)
   if shown.returns:
     _returns(axes[-1], shown.returns, shown.data_return)
     axes[-1].set_title(f"{names[0]} returns", loc="left", fontsize=10)
