@@ -23,6 +23,7 @@ _PANELS = {  # of kinds that have points: which, with how many coordinates
   "model_states": {"true": 2, "predicted": 2},
   "visits": {"data": 2, "visited": 3},
 }
+_DRAWN = {"model_states": paper_figures.predicted, "visits": paper_figures.visited}
 
 
 def render(figure: Figure, folder: str | os.PathLike[str]) -> str:
@@ -53,7 +54,9 @@ def render(figure: Figure, folder: str | os.PathLike[str]) -> str:
 
 
 def draw(figure: Figure, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
-  """Draws a picture for each dataset that a folder has records of, as PNG and SVG.
+  """Draws pictures for each dataset that a folder has records of, as PNG and SVG.
+
+  Points of a kind have a picture of their own, errors and returns one together.
 
   Args:
     figure: what is shown.
@@ -69,16 +72,15 @@ def draw(figure: Figure, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
   for dataset, found in read(figure, folder).items():
     path = pathlib.Path(folder) / cells.slug(dataset)
     title = f"{figure.title}\n{dataset}, {_about(found)}"
-    kind = next(iter(found))
-    if kind in _PANELS:
+    for kind in [kind for kind in _PANELS if kind in found]:
       panels = [_panel(kind, *item) for item in found[kind].items()]
       shares = np.asarray(next(iter(found[kind].values()))["shares"])
-      of_kind = {"model_states": paper_figures.predicted}
-      of_kind.get(kind, paper_figures.visited)(path, panels, shares, title)
-    else:
+      made.append(path.with_name(f"{path.name}-{kind}"))
+      _DRAWN[kind](made[-1], panels, shares, title)
+    if set(found) - set(_PANELS):
+      made.append(path)
       paper_figures.motivation(path, _motivation(figure, found), title)
-    made.append(path.with_name(f"{path.name}.svg"))
-  return made
+  return [path.with_name(f"{path.name}.svg") for path in made]
 
 
 def read(figure: Figure, folder: str | os.PathLike[str]) -> dict[str, Found]:

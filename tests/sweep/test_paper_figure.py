@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from logo_jax import files, presets, registry
-from logo_jax.sweep import figure_manifest, paper_figure, pictured, reproduce
+from logo_jax.sweep import cells, figure_manifest, paper_figure, pictured, reproduce
 from tests.evaluation.test_model_error import _counting, _model
+from tests.reporting.test_records import _run as finished_run
 from tests.reporting.test_records import record
 
 FIGURES = sorted(figure_manifest.FOLDER.glob("*.toml"))
@@ -79,6 +80,31 @@ def test_a_figure_is_planned_as_tables_are(tmp_path):
   assert {row.dataset for row in other.rows} == {"mamujoco/ant-2x4/expert"}
   with pytest.raises(ValueError, match="'mamujoco/ant-2x4/good'"):
     _read(tmp_path).on(["mamujoco/ant-2x4/good"])
+
+
+def test_records_of_finished_cells_are_all_that_pictures_need(tmp_path):
+  root, out = tmp_path / "runs", tmp_path / "out"
+  figure = _read(tmp_path)
+  options = reproduce.Options(root=str(root), budget="quick")
+  planned = reproduce.plan(figure.on(), options)
+  states, run, visits = (planned.cells[i] for i in (2, 3, 4))
+  assert reproduce.write_records(planned, root, out) == 0
+  about = {"shares": [0.5, 0.25], "dataset_hash": "d", "device": "", "versions": {}}
+  points = {"true": [[0, 1], [1, 0]], "predicted": [[0, 1], [1, 2]]}
+  measures = {"state_rmse": {"1": _measure(0.5)}}
+  about |= {"measures": measures, "persistence": {"state_rmse": {"1": 0.75}}}
+  files.write_json(cells.mark(states, root), about | {"points": points})
+  points = {"data": [[0, 1], [1, 0]], "visited": [[0, 1], [1, 2], [0, 3]]}
+  about = {"measures": {"spread": _measure(1.5)}, "shares": [0.5, 0.25]}
+  finished_run(root / run.name)
+  files.write_json(cells.mark(visits, root), about | {"points": points})
+  assert reproduce.write_records(planned, root, out) == 2
+  (found,) = paper_figure.read(figure, out).values()
+  assert found["visits"]["macql"]["points"] == points
+  assert found["visits"]["macql"]["measures"]["return"]["mean"] == 2.0
+  text = paper_figure.render(figure, out)
+  assert "| logo_macql | 0.500 |     0.750 |" in text
+  assert f"reproduce --figure=9 --budget=quick --datasets={HOPPER}\n" in text
 
 
 @pytest.mark.parametrize(
@@ -245,8 +271,8 @@ def test_figures_by_their_command(tmp_path):
   assert done.returncode == 0, done.stderr
   assert done.stderr.count(": begun") == 5  # data, fit, states, run and visits
   made = sorted((tmp_path / "results").glob("figure?/quick/*"))
-  stem = "smax-2s3z-medium-replay@1500"
-  assert [path.name for path in made if path.suffix == ".svg"] == [f"{stem}.svg"] * 2
+  kinds = [path.stem.rpartition("-")[2] for path in made if path.suffix == ".svg"]
+  assert kinds == ["model_states", "visits"]
   records = [path for path in made if path.suffix == ".json"]
   assert len(records) == 2 and all(path.stat().st_size < 40_000 for path in records)
   again = subprocess.run([*command, *data], capture_output=True, text=True, check=False)
