@@ -148,7 +148,7 @@ def _grid(num: int, title: str) -> tuple[Any, Any]:
   """A figure and its `num` axes, which share their limits."""
   columns = min(_COLUMNS, num)
   lines = math.ceil(num / columns)
-  figure = _figure((2.7 * columns + 1.8, 2.7 * lines + 0.9), title)
+  figure = _figure((max(7.0, 2.7 * columns + 1.8), 2.7 * lines + 0.9), title)
   axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
   for panel in axes.ravel()[num:]:
     panel.set_visible(False)
