@@ -78,6 +78,14 @@ class Layout:
   action_points: tuple[tuple[int, ...], ...]
 
   @functools.cached_property
+  def owners(self) -> np.ndarray:
+    """float32 `[N, E]`, 1 where an entity belongs to an agent."""
+    owners = np.zeros((len(self.agents), self.num_entities), np.float32)
+    for agent, own in enumerate(self.agents):
+      owners[agent, list(own)] = 1.0
+    return owners
+
+  @functools.cached_property
   def agents_alike(self) -> bool:
     """Whether a place of an observation means the same to every agent.
 

@@ -61,3 +61,6 @@ class Codec(NamedTuple):
   variance: Callable[[jax.Array, Tokens], jax.Array]
   # (expected tokens, tokens that came) -> mean squared standardised error, [*b]
   error: Callable[[Tokens, Tokens], jax.Array]
+  # (expected tokens, which entities are there [*b, (N,) E]) -> what is expected given
+  # that; None where no entity is told from another
+  given: Callable[[Tokens, jax.Array], Tokens] | None = None

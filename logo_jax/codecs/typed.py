@@ -59,6 +59,7 @@ def make(
     loss=typed.loss,
     variance=typed.variance,
     error=typed.error,
+    given=typed.given,
   )
 
 
@@ -156,6 +157,11 @@ class _Typed(Fields):
     values = jnp.concatenate(parts, -1)
     values = values * lift(self.has_values, values.ndim)
     return Tokens(values, jax.nn.sigmoid(said.presence))
+
+  def given(self, said: Tokens, present: jax.Array) -> Tokens:
+    """Expectations as recorded tokens are: entities are there, or nothing is."""
+    there = present[..., None] * lift(self.has_values, said.values.ndim)
+    return Tokens(said.values * there, present)
 
   def loss(self, output: jax.Array, now: Tokens, after: Tokens) -> jax.Array:
     said = self._read(output, now)

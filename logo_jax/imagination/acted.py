@@ -92,6 +92,8 @@ def act_in_model(  # noqa: PLR0913  a system's parts and what is kept of them
 
   zeros = jnp.zeros_like(at_start(starts).reward)
   memories = actor.initial_carry(zeros.shape), (zeros, jnp.ones_like(zeros, bool))
+  if model.draw is not None:
+    model = model._replace(step=model.draw)
   last, _, steps = rollout(
     model, model_params, starts, choose, look, horizon, key, memories
   )

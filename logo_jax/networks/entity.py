@@ -47,9 +47,7 @@ class Features:
     entities = np.arange(layout.num_entities)
     points = np.array(layout.action_points)
     self.points = (points[..., None] == entities).astype(np.float32)  # [N, A, E]
-    self.members = np.zeros((len(layout.agents), len(entities)), np.float32)
-    for agent, own in enumerate(layout.agents):
-      self.members[agent, list(own)] = 1.0
+    self.members = layout.owners
     # Of each pointing feature of observations, the entity of each value, [E, V, E].
     self.pointers = [
       (pointer, (pointer.points[..., None] == entities).astype(np.float32))

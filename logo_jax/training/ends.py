@@ -1,5 +1,7 @@
 """Imagined episodes that end as the environment's do."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
@@ -36,9 +38,13 @@ def with_rule(model: WorldModel, spec: EnvSpec) -> WorldModel:
   except ValueError as error:
     raise ValueError(f"termination: 'known' does not fit the data: {error}") from None
 
-  def step(params, latent, action, key):
-    latent, prediction = model.step(params, latent, action, key)
-    ended = rule(prediction.state).astype(prediction.discount.dtype)
-    return latent, prediction._replace(discount=1.0 - ended)
+  def ending(step: Callable) -> Callable:
+    def stepped(params, latent, action, key):
+      latent, prediction = step(params, latent, action, key)
+      ended = rule(prediction.state).astype(prediction.discount.dtype)
+      return latent, prediction._replace(discount=1.0 - ended)
 
-  return model._replace(step=step)
+    return stepped
+
+  draw = None if model.draw is None else ending(model.draw)
+  return model._replace(step=ending(model.step), draw=draw)

@@ -96,6 +96,11 @@ class WorldModel(NamedTuple):
   # (M,): the leading axis of all parameters is one of M members, of which each has an
   # error and keeps its own best parameters.
   error_shape: tuple[int, ...] = ()
+  # As `step`, which says what is expected; this draws one of the next steps that may
+  # come. None: the model cannot, or its `step` draws already.
+  draw: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]] | None = (
+    None
+  )
 
 
 class Uncertainty(NamedTuple):

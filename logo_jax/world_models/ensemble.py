@@ -7,12 +7,13 @@ the transition's own bits for a seed, so that it is the same each time, and in r
 other seeds, too. Each member keeps the parameters of its own smallest selection error.
 
 A rollout goes on from the expectation of a member, drawn anew for each row and step, or
-from the members' mean. Unlike MBPO's it adds no noise, and no member is left out for
-its selection error.
+from the members' mean; with networks of entities, from units that are there or not.
+Unlike MBPO's it adds no noise, and no member is left out for its selection error.
 """
 
+from collections.abc import Callable
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from logo_jax import ranges
+from logo_jax.codecs.tokens import Tokens
+from logo_jax.networks.now import Now
 from logo_jax.ops.ranks import lift, pick
 from logo_jax.types import (
   EnvSpec,
@@ -31,7 +34,8 @@ from logo_jax.types import (
   WorldModel,
 )
 from logo_jax.world_models.parts import direct, dynamics, local, networks
-from logo_jax.world_models.parts.dynamics import Dynamics, Frame, Latent
+from logo_jax.world_models.parts.dynamics import Dynamics
+from logo_jax.world_models.parts.frame import Frame, Heads, Latent, Said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +84,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     validate=ensemble.validate,
     start=ensemble.start,
     step=ensemble.step,
+    draw=ensemble.draw if frame.draws and config.scope == "global" else None,
     diagnose=lambda params, t: {},
     predicts_state=config.scope == "global",
     error_shape=(config.num_members,),
@@ -124,16 +129,39 @@ class _Ensemble:
     self, params: Params, latent: Latent, action: jax.Array, key: jax.Array
   ) -> tuple[Latent, Prediction]:
     now = self._frame.imagined(latent, action)
+    said, _ = self._say(params, now, key)
+    return self._frame.predict(said, latent)
+
+  def draw(
+    self, params: Params, latent: Latent, action: jax.Array, key: jax.Array
+  ) -> tuple[Latent, Prediction]:
+    """As `step`, to one of the next steps that may come."""
+    now = self._frame.imagined(latent, action)
+    k_member, k_draw = jax.random.split(key)
+    said, choose = self._say(params, now, k_member)
+    of_member = self._dynamics.heads
+    assert of_member is not None
+
+    def heads(obs: Tokens, state: Tokens) -> Heads:
+      return choose(jax.vmap(lambda p: of_member(p, obs, state, now))(params))
+
+    return self._frame.predict(self._frame.drawn(said, heads, k_draw), latent)
+
+  def _say(self, params: Params, now: Now, key: jax.Array) -> tuple[Said, Callable]:
+    """What is said, and how one is made of what the members say."""
     said = jax.vmap(lambda p: self._dynamics.step(p, now))(params)
     views = [jnp.moveaxis(x[..., 0, :, :], 0, -3) for x in (said.mean, said.std)]
     if self._config.next == "mean":
-      chosen = jax.tree.map(lambda x: x.mean(0), said)
+
+      def choose(of_members: Any) -> Any:
+        return jax.tree.map(lambda x: x.mean(0), of_members)
     else:
-      shape = latent.depth.shape
-      member = jax.random.randint(key, shape, 0, self._config.num_members)
-      chosen = jax.tree.map(lambda x: pick(x, member, 0), said)
-    chosen = chosen._replace(mean=views[0], std=views[1])
-    return self._frame.predict(chosen, latent)
+      member = jax.random.randint(key, now.depth.shape, 0, self._config.num_members)
+
+      def choose(of_members: Any) -> Any:
+        return jax.tree.map(lambda x: pick(x, member, 0), of_members)
+
+    return choose(said)._replace(mean=views[0], std=views[1]), choose
 
 
 # Cumulative probabilities of 0, 1, 2, ... in a Poisson distribution of mean 1.

@@ -23,6 +23,7 @@ actions, for which are legal; bounded log-variances; the clipping box of the dat
 out: the reward of Eq. 6, which nothing reads.
 """
 
+from collections.abc import Callable
 import dataclasses
 from typing import Any, Literal
 
@@ -43,7 +44,8 @@ from logo_jax.types import (
   WorldModel,
 )
 from logo_jax.world_models.parts import dynamics, networks
-from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
+from logo_jax.world_models.parts.dynamics import Dynamics
+from logo_jax.world_models.parts.frame import After, Frame, Said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +121,9 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     nets = EntityNetworks(sizes, spec, codecs.state, codecs.obs, deductive=True)
   else:
     nets = LocalToGlobal(sizes, spec, codecs.state, codecs.obs, codecs.point)
-  logo = _Logo(config, frame, codecs.point, nets)
-  step = Dynamics(2, nets.init, lambda p, now: logo.say(p, now)[0], logo.losses)
+  logo = _Logo(config, frame, codecs.point, nets, networks.heads(nets, spec))
+  said = lambda p, now: logo.say(p, now)[0]  # noqa: E731
+  step = Dynamics(2, nets.init, said, logo.losses, logo.heads)
   return dynamics.make(frame, step, logo.diagnose)
 
 
@@ -146,6 +149,7 @@ class _Logo:
   frame: Frame
   point: Codec  # of the deduced state
   nets: Any
+  heads: Callable
 
   def say(self, params: Params, now: Now) -> tuple[Said, Any, Any]:
     """The dashed path of Fig. 2: predict locally, deduce globally, compare.
@@ -164,15 +168,13 @@ class _Logo:
     second = frame.state.decode(auxiliary, now.state)
     state = _between(deduced, second, self.config.auxiliary_share)
     fixed_state = jax.lax.stop_gradient(state)
-    discrete = frame.spec.action_kind == "discrete"
+    follows = self.heads(params, fixed_obs, fixed_state, now)
     views = [frame.state.standardised(x) for x in (deduced, second)]
     std = jnp.sqrt(frame.state.variance(auxiliary, now.state))
     said = Said(
       obs=obs,
       state=state,
-      reward=nets.reward(params, fixed_obs, fixed_state, now),
-      termination=nets.termination(params, fixed_state, now),
-      legal=nets.legal(params, fixed_obs) if discrete else (),
+      **follows._asdict(),
       mean=jnp.stack(views, -2)[..., None, :],
       # The deductive path has no variance of its own.
       std=jnp.stack([jnp.zeros_like(std), std], -2)[..., None, :],

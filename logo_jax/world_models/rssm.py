@@ -43,7 +43,7 @@ from logo_jax.types import (
   WorldModel,
 )
 from logo_jax.world_models.parts import direct
-from logo_jax.world_models.parts.dynamics import Frame, Said
+from logo_jax.world_models.parts.frame import Frame, Said
 
 
 @dataclasses.dataclass(frozen=True)

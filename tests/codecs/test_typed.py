@@ -164,6 +164,19 @@ def test_expectations_and_variances_count_in_that_it_may_be_away():
   np.testing.assert_allclose(codec.error(said, now), error, rtol=1e-5)
 
 
+def test_given_who_is_there_a_unit_is_whole_or_nothing():
+  """As if it had been recorded, whatever the probability that it would be there."""
+  codec = _unit()
+  said = codec.decode(_said(), codec.encode(ALIVE))
+  assert codec.given is not None
+  for present, x in ((1.0, [0.75, 3.0, -1.0, 7.0]), (0.0, DEAD)):
+    given = codec.given(said, jnp.array([present]))
+    np.testing.assert_allclose(codec.vector(given), x, rtol=1e-6)
+    again = codec.encode(codec.vector(given))
+    for of_given, of_recorded in zip(given, again, strict=True):
+      np.testing.assert_allclose(of_given, of_recorded, rtol=1e-6)
+
+
 def test_observations_of_unlike_agents_and_padding():
   """The first agent sees both units, the second only its own; then comes padding."""
   columns = (Column("x"), Column("on", "binary"))

@@ -11,7 +11,7 @@ from logo_jax.weighting import confidence, halt, penalty, uniform
 from tests import toys
 
 
-def _model(discount: float = 1.0) -> WorldModel:
+def _model(discount: float = 1.0, draws: bool = False) -> WorldModel:
   """Counts: each step leads one further and pays the number that it starts from."""
 
   def step(params, state, action, key):
@@ -27,10 +27,17 @@ def _model(discount: float = 1.0) -> WorldModel:
   def start(params, t, key):
     return t.state[:, 0]
 
-  return WorldModel(1, 1, None, None, None, start, step, None)  # type: ignore
+  def draw(params, state, action, key):
+    return step(params, state + 1, action, key)  # twice as far
+
+  return WorldModel(  # type: ignore
+    *(1, 1, None, None, None, start, step, None), draw=draw if draws else None
+  )
 
 
-def _rollouts(weighting, horizon=4, time=(0, 0), max_steps=100, discount=1.0):
+def _rollouts(  # noqa: PLR0913  each test has one or two of these
+  weighting, horizon=4, time=(0, 0), max_steps=100, discount=1.0, draws=False
+):
   """From states 0 and 10; the uncertainty of a step is a tenth of where it starts."""
   uncertainty = Uncertainty(
     min_views=1,
@@ -50,7 +57,7 @@ def _rollouts(weighting, horizon=4, time=(0, 0), max_steps=100, discount=1.0):
     lambda shape: (),
     lambda params, carry, now, key: (carry, jnp.zeros((2, 1), jnp.int32)),
   )
-  imagination = Imagination(_model(discount), uncertainty, weighting)
+  imagination = Imagination(_model(discount, draws), uncertainty, weighting)
   budget, key = (horizon, max_steps), jax.random.key(0)
   return imagine_rollouts(imagination, actor, ((), (), ()), starts, budget, key)
 
@@ -68,6 +75,12 @@ def test_time_goes_on_from_where_a_rollout_starts_and_ends_at_the_limit():
   np.testing.assert_array_equal(got.transition.state[0, :, 0], [0, 1, 2, 3])
   np.testing.assert_array_equal(got.transition.next_state[0, :, 0], [1, 2, 3, 4])
   np.testing.assert_array_equal(got.transition.reward[1, :2], [10, 11])
+
+
+def test_rollouts_go_on_from_what_is_drawn():
+  got = _rollouts(UNIFORM, draws=True)
+  np.testing.assert_array_equal(got.transition.state[0, :, 0], [0, 2, 4, 6])
+  np.testing.assert_array_equal(got.transition.next_state[0, :, 0], [2, 4, 6, 8])
 
 
 def test_the_step_that_more_likely_ends_than_not_is_the_last():

@@ -499,7 +499,7 @@ _MODELS = (
   ),
   Mutant(
     "class-weight-kept",
-    "world_models/parts/dynamics.py",
+    "world_models/parts/frame.py",
     "jax.nn.sigmoid(said.termination - shift)",
     "jax.nn.sigmoid(said.termination)",
     "episodes seem to end too often",
@@ -944,6 +944,45 @@ _LOGGERS = tuple(
   )
 )
 
+_DRAWN = tuple(
+  Mutant(*mutant, (test,))
+  for *mutant, test in (
+    (
+      "drawn-everywhere",
+      "world_models/parts/frame.py",
+      "(uniform < said.state.present)",
+      "(uniform < 0.9)",
+      "who lives does not depend on what was said",
+      "world_models/test_entity_models.py",
+    ),
+    (
+      "drawn-apart",
+      "world_models/parts/frame.py",
+      "(seen * (lives > 0), there)",
+      "(seen, there)",
+      "who is gone still sees",
+      "world_models/test_entity_models.py",
+    ),
+    (
+      "drawn-never",
+      "imagination/acted.py",
+      "if model.draw is not None:",
+      "if False:",
+      "rollouts go on from expectations",
+      "imagination/test_rollouts.py",
+    ),
+    (
+      "windows-expect",
+      "world_models/parts/dynamics.py",
+      "return came, losses",
+      "return said, losses",
+      "windows go on from units that are half there, which rollouts never do",
+      "world_models/test_entity_models.py",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
 MUTANTS += (*_OWN, *_LOGGERS)
+MUTANTS += _DRAWN

@@ -13,7 +13,8 @@ from logo_jax.codecs.tokens import Tokens
 from logo_jax.ops.standardise import Moments
 from logo_jax.types import EnvSpec, Statistics, Transition
 from logo_jax.world_models.parts import dynamics
-from logo_jax.world_models.parts.dynamics import Dynamics, Frame, Said
+from logo_jax.world_models.parts.dynamics import Dynamics
+from logo_jax.world_models.parts.frame import Frame, Said
 
 SPEC = EnvSpec("toy/number", 2, 1, 1, "continuous", 1, 9)
 

@@ -106,6 +106,70 @@ def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
     assert sizes[name] == 0, name
 
 
+DRAWN = CONFIGS | {
+  "ensemble": (
+    ensemble,
+    ensemble.Config(network="entity", hidden_size=32, num_members=2, next="mean"),
+  )
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_who_is_there_is_drawn_and_the_rest_is_expected(loaded, name):
+  """Untrained, units live with about one half; 2,048 draws, within 5 deviations."""
+  module, config = DRAWN[name]
+  model = module.make(config, loaded.spec, loaded.statistics)
+  params = model.init(jax.random.key(0))
+  t = transitions(loaded.data.rows, loaded.data.test[:1].repeat(2_048))
+
+  @jax.jit
+  def both(t, key):
+    k_start, k_step, k_draw = jax.random.split(key, 3)
+    latent = model.start(params, t, k_start)
+    expected, said = model.step(params, latent, t.action, k_step)
+    return expected, said, *model.draw(params, latent, t.action, k_draw)
+
+  expected, said, latent, drawn = both(t, jax.random.key(1))
+  for tokens in (latent.state, latent.obs):
+    assert set(np.unique(tokens.present)) == {0.0, 1.0}
+  lives = latent.state.present.mean(0)
+  np.testing.assert_allclose(lives, expected.state.present[0], atol=0.056)
+  wanted, found = said.state[0], drawn.state
+  error = 5 * np.asarray(found).std(0) / np.sqrt(2_048) + 1e-5
+  assert (np.abs(found.mean(0) - wanted) <= error).all()
+  # Who is gone is so for everybody, and sees nothing.
+  owners = loaded.spec.layout.owners  # [N, E]
+  own = np.einsum("be,ne->bn", latent.state.present, owners)
+  assert not np.asarray(latent.obs.present)[own == 0].any()
+  assert (latent.obs.present <= latent.state.present[:, None]).all()
+  np.testing.assert_array_equal((latent.obs.present * owners).sum(-1), own)
+  # What follows is of the draw.
+  assert np.ptp(drawn.discount) > 0
+  assert np.ptp(drawn.reward) > 0
+
+
+def test_windows_go_on_with_those_who_were_there(loaded):
+  """A second step's loss does not ask who was likely to be there, but who was."""
+  model = logo.make(LOGO, loaded.spec, loaded.statistics)
+  params = model.init(jax.random.key(0))
+  index = loaded.data.train[:1]
+  first = transitions(loaded.data.rows, index)
+  # Of the first step everybody is gone, as recorded; the second is as recorded anyway.
+  gone = first._replace(
+    next_state=jnp.zeros_like(first.next_state), next_obs=jnp.zeros_like(first.next_obs)
+  )
+
+  def latter(t):
+    """The loss of the second step's legal actions, which any of the units decide."""
+    window = jax.tree.map(lambda x, y: jnp.stack([x, y], 1), t, first)
+    weight = jnp.array([[0.0, 1.0]])
+    return model.loss(params, window, weight, jax.random.key(0))[1]
+
+  there, away = jax.jit(latter)(first), jax.jit(latter)(gone)
+  name = "model/auxiliary_loss"
+  assert abs(float(there[name]) - float(away[name])) > 1e-4
+
+
 @pytest.mark.parametrize("module", [logo, direct, ensemble])
 def test_entities_need_a_layout(module):
   loaded = toys.load_corridor(10)

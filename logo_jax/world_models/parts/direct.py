@@ -9,7 +9,9 @@ from logo_jax.networks.entity_models import EntityNetworks
 from logo_jax.networks.flat_models import DirectNetworks, Sizes
 from logo_jax.networks.now import Now
 from logo_jax.types import Params
-from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
+from logo_jax.world_models.parts import networks
+from logo_jax.world_models.parts.dynamics import Dynamics
+from logo_jax.world_models.parts.frame import After, Frame, Said
 
 
 def make(frame: Frame, config: Any) -> Dynamics:
@@ -28,6 +30,7 @@ def make(frame: Frame, config: Any) -> Dynamics:
     nets = EntityNetworks(*parts, deductive=False)
   else:
     nets = DirectNetworks(*parts)
+  heads = networks.heads(nets, frame.spec)
 
   def say(params: Params, now: Now):
     embedding = nets.trunk(params, now)
@@ -37,13 +40,11 @@ def make(frame: Frame, config: Any) -> Dynamics:
     obs = frame.obs.decode(obs_output, now.obs)
     # The other heads learn on what they will read in rollouts: predictions, held fixed.
     fixed_state, fixed_obs = jax.lax.stop_gradient((state, obs))
-    discrete = frame.spec.action_kind == "discrete"
+    follows = heads(params, fixed_obs, fixed_state, now)
     said = Said(
       obs=obs,
       state=state,
-      reward=nets.reward(params, fixed_obs, fixed_state, now),
-      termination=nets.termination(params, fixed_state, now),
-      legal=nets.legal(params, fixed_obs) if discrete else (),
+      **follows._asdict(),
       mean=one_view(frame.state.standardised(state), frame.obs.standardised(obs)),
       std=jnp.sqrt(
         one_view(
@@ -67,6 +68,7 @@ def make(frame: Frame, config: Any) -> Dynamics:
     init=nets.init,
     step=lambda params, now: say(params, now)[0],
     losses=losses,
+    heads=heads,
   )
 
 

@@ -4,6 +4,10 @@ What models differ in is how they get from the tokens of now to those of the nex
 (`Dynamics`). What they have in common is here: vectors in and out, heads of termination
 and legal actions, windows, on which losses are taken while the model goes on from its
 own predictions, the error by which fits are selected, and rollouts.
+
+Where entities may be gone, as units of a battle are, rollouts draw who is there, and
+expect the rest: a unit that is half dead fights on, and policies learn to live on it.
+Windows go on from what is said of those who were there in the data.
 """
 
 from collections.abc import Callable
@@ -11,43 +15,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from optax.losses import sigmoid_binary_cross_entropy
 
-from logo_jax.codecs.tokens import Codec, Tokens
+from logo_jax.codecs.tokens import Tokens
 from logo_jax.networks.now import Now
-from logo_jax.ops import actions
-from logo_jax.ops.standardise import standardise, unstandardise
-from logo_jax.types import (
-  EnvSpec,
-  Metrics,
-  Params,
-  Prediction,
-  Statistics,
-  Transition,
-  WorldModel,
-)
-
-
-class After(NamedTuple):
-  """The next step, as it came; `*b` axes in front."""
-
-  obs: Tokens
-  state: Tokens
-  reward: jax.Array  # standardised
-  ended: jax.Array  # bool
-  legal: jax.Array  # bool [*b, N, A]
-
-
-class Said(NamedTuple):
-  """The next step, as a model says it will come: expectations."""
-
-  obs: Tokens
-  state: Tokens
-  reward: jax.Array  # standardised
-  termination: jax.Array  # logit
-  legal: jax.Array | tuple[()]  # logits [*b, N, A]; () if actions are continuous
-  mean: jax.Array  # views, as in `types.Prediction`
-  std: jax.Array
+from logo_jax.types import Metrics, Params, Prediction, Transition, WorldModel
+from logo_jax.world_models.parts.frame import After, Frame, Heads, Latent, Said
 
 
 class Dynamics(NamedTuple):
@@ -58,104 +30,9 @@ class Dynamics(NamedTuple):
   step: Callable[[Params, Now], Said]
   # Losses by name, and what is said, from which a window goes on.
   losses: Callable[[Params, Now, After], tuple[dict[str, jax.Array], Said]]
-
-
-class Latent(NamedTuple):
-  """What a rollout carries."""
-
-  obs: Tokens
-  state: Tokens
-  depth: jax.Array
-
-
-class Frame(NamedTuple):
-  """Between transitions and tokens."""
-
-  spec: EnvSpec
-  statistics: Statistics
-  state: Codec
-  obs: Codec
-  termination_class_weight: float
-
-  def now(self, t: Transition) -> Now:
-    """The true step; nothing is predicted yet."""
-    action = actions.encode(t.action, self.spec.action_dim)
-    depth = jnp.zeros(t.reward.shape)
-    return Now(self.obs.encode(t.obs), self.state.encode(t.state), action, depth)
-
-  def after(self, t: Transition) -> After:
-    """The true next step."""
-    return After(
-      obs=self.obs.encode(t.next_obs),
-      state=self.state.encode(t.next_state),
-      reward=standardise(t.reward, self.statistics.reward),
-      ended=t.discount == 0.0,
-      legal=t.next_legal,
-    )
-
-  def imagined(self, latent: Latent, action: jax.Array) -> Now:
-    """A step of a rollout."""
-    action = actions.encode(action, self.spec.action_dim)
-    return Now(latent.obs, latent.state, action, latent.depth)
-
-  def predict(self, said: Said, latent: Latent) -> tuple[Latent, Prediction]:
-    """What is said, in the environment's units, and what the rollout goes on from."""
-    return Latent(*self.bound(said), latent.depth + 1.0), self.prediction(said)
-
-  def prediction(self, said: Said) -> Prediction:
-    """What is said, in the environment's units."""
-    # The class weight shifts the head's log-odds by its logarithm; undone, `discount`
-    # is the expected one and values of imagined steps are not biased by the weight.
-    shift = jnp.log(self.termination_class_weight)
-    return Prediction(
-      obs=self.obs.vector(said.obs),
-      state=self.state.vector(said.state),
-      reward=unstandardise(said.reward, self.statistics.reward),
-      discount=1.0 - jax.nn.sigmoid(said.termination - shift),
-      legal=self._legal(said),
-      mean=said.mean,
-      std=said.std,
-    )
-
-  def bound(self, said: Said) -> tuple[Tokens, Tokens]:
-    """Observations and state from which rollouts, and windows, go on."""
-    return self.obs.bound(said.obs), self.state.bound(said.state)
-
-  def _legal(self, said: Said) -> jax.Array:
-    if self.spec.action_kind == "continuous":
-      shape = (*said.reward.shape, self.spec.num_agents, self.spec.action_dim)
-      return jnp.ones(shape, bool)
-    assert isinstance(said.legal, jax.Array)
-    return actions.fill_empty(said.legal > 0, said.legal)
-
-  def head_losses(self, said: Said, after: After) -> dict[str, jax.Array]:
-    """Cross entropies of termination, by class weight, and of legal actions."""
-    losses = {"termination": self.end_loss(said.termination, after)}
-    if self.spec.action_kind == "discrete":
-      assert isinstance(said.legal, jax.Array)
-      losses["legal"] = self.legal_loss(said.legal, after.legal)
-    return losses
-
-  def end_loss(self, termination: jax.Array, after: After) -> jax.Array:
-    """Cross entropy of the logit of an end, by class weight."""
-    weight = jnp.where(after.ended, self.termination_class_weight, 1.0)
-    return weight * sigmoid_binary_cross_entropy(termination, after.ended)
-
-  def legal_loss(self, said: jax.Array, legal: jax.Array) -> jax.Array:
-    """Mean cross entropy of the logits of legal actions."""
-    return sigmoid_binary_cross_entropy(said, legal).mean((-2, -1))
-
-  def error(self, said: Said, after: After) -> jax.Array:
-    """Squared errors and cross entropies, summed: what fits are selected by.
-
-    Of the reward's squared error e it takes log(1 + e): a victory seen a step too early
-    would else outweigh thousands of states. That is no proper score where large rewards
-    come by chance.
-    """
-    error = self.obs.error(said.obs, after.obs)
-    error += self.state.error(said.state, after.state)
-    error += jnp.log1p((said.reward - after.reward) ** 2)
-    return sum(self.head_losses(said, after).values(), start=error)
+  # (params, next observations, next state, now) -> what follows from a next step that
+  # is drawn; None: none can be.
+  heads: Callable[[Params, Tokens, Tokens, Now], Heads] | None = None
 
 
 def make(
@@ -180,6 +57,7 @@ def make(
     start=model.start,
     step=model.step,
     diagnose=diagnose,
+    draw=model.draw if model.draws else None,
   )
 
 
@@ -198,7 +76,13 @@ class _Model:
 
     def one(now: Now, after: After) -> tuple[Said, dict[str, jax.Array]]:
       losses, said = self._dynamics.losses(params, now, after)
-      return said, losses | self._frame.head_losses(said, after)
+      losses |= self._frame.head_losses(said, after)
+      if not self.draws:
+        return said, losses
+      came = self._came(params, now, said, after)
+      given = self._frame.head_losses(came, after)
+      given["reward"] = (came.reward - after.reward) ** 2
+      return came, losses | {f"{k}_given": x for k, x in given.items()}
 
     losses = jax.tree.map(
       lambda x: jnp.mean(weight * x), self._over_window(one, t, weight)
@@ -218,7 +102,8 @@ class _Model:
 
     def one(now: Now, after: After) -> tuple[Said, jax.Array]:
       said = self._dynamics.step(params, now)
-      return said, self._frame.error(said, after)
+      error = self._frame.error(said, after)
+      return self._came(params, now, said, after) if self.draws else said, error
 
     return jnp.mean(weight * self._over_window(one, t, weight))
 
@@ -254,3 +139,23 @@ class _Model:
     del key
     said = self._dynamics.step(params, self._frame.imagined(latent, action))
     return self._frame.predict(said, latent)
+
+  def draw(
+    self, params: Params, latent: Latent, action: jax.Array, key: jax.Array
+  ) -> tuple[Latent, Prediction]:
+    """As `step`, to one of the next steps that may come."""
+    now = self._frame.imagined(latent, action)
+    said = self._dynamics.step(params, now)
+    drawn = self._frame.drawn(said, self._follows(params, now), key)
+    return self._frame.predict(drawn, latent)
+
+  @property
+  def draws(self) -> bool:
+    return self._frame.draws and self._dynamics.heads is not None
+
+  def _came(self, params: Params, now: Now, said: Said, after: After) -> Said:
+    return self._frame.as_came(said, after, self._follows(params, now))
+
+  def _follows(self, params: Params, now: Now) -> Callable[[Tokens, Tokens], Heads]:
+    assert self._dynamics.heads is not None
+    return lambda obs, state: self._dynamics.heads(params, obs, state, now)  # type: ignore

@@ -16,7 +16,8 @@ from logo_jax.networks.mlp import MLP
 from logo_jax.networks.now import Now
 from logo_jax.networks.per_agent import per_agent
 from logo_jax.types import EnvSpec, Params
-from logo_jax.world_models.parts.dynamics import After, Dynamics, Frame, Said
+from logo_jax.world_models.parts.dynamics import Dynamics
+from logo_jax.world_models.parts.frame import After, Frame, Said
 
 
 def make(frame: Frame, config: Any) -> Dynamics:

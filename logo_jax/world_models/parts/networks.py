@@ -1,11 +1,13 @@
 """Codecs, and the frame of a model, by `model.network`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from logo_jax.codecs import flat, typed
-from logo_jax.codecs.tokens import Codec
-from logo_jax.types import EnvSpec, Statistics
-from logo_jax.world_models.parts.dynamics import Frame
+from logo_jax.codecs.tokens import Codec, Tokens
+from logo_jax.networks.now import Now
+from logo_jax.types import EnvSpec, Params, Statistics
+from logo_jax.world_models.parts.frame import Frame, Heads
 
 
 class Codecs(NamedTuple):
@@ -37,6 +39,25 @@ def frame(config: Any, spec: EnvSpec, statistics: Statistics) -> tuple[Frame, Co
   made = codecs(config.network, spec, statistics, config.variance_exponent)
   weight = config.termination_class_weight
   return Frame(spec, statistics, made.state, made.obs, weight), made
+
+
+def heads(nets: Any, spec: EnvSpec) -> Callable[..., Heads]:
+  """What follows from a next step, as `Dynamics.heads`.
+
+  Args:
+    nets: networks `reward`, `termination` and, if actions are discrete, `legal`.
+    spec: of the environment.
+  """
+  discrete = spec.action_kind == "discrete"
+
+  def apply(params: Params, obs: Tokens, state: Tokens, now: Now) -> Heads:
+    return Heads(
+      reward=nets.reward(params, obs, state, now),
+      termination=nets.termination(params, state, now),
+      legal=nets.legal(params, obs) if discrete else (),
+    )
+
+  return apply
 
 
 def codecs(
