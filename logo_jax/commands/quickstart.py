@@ -37,7 +37,7 @@ _PRESETS = {
   "logo": "LOGO: policies learned on rollouts in a learned world model",
 }
 # Of LOGO's world model; the second half on windows of several steps.
-_FIT = {"updates": 4_000, "unroll_updates": 2_000, "interval": 500}
+_FIT = {"updates": 3_000, "unroll_updates": 1_500, "interval": 500}
 
 
 def main(argv: list[str]) -> None:

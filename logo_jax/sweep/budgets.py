@@ -32,9 +32,6 @@ BUDGETS = {
   "quick": Budget(500, 20, 500, 1, 32, 8, 4, 2, 3),
   # A few hours a dataset on two cores, for all systems of Table 2.
   "standard": Budget(fit_updates=6_000),
-  # The same with world models fitted as long as presets have it (20,000 updates where
-  # they read entities), without which policies on some maps exploit them.
-  "long": Budget(),
   # As many transitions as the paper's 1e7, in batches of 128; see Table 8.
   "paper": Budget(updates=78_000, num_seeds=5),
 }
