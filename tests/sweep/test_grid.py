@@ -79,7 +79,7 @@ def test_learners_on_rollouts_have_a_budget_of_their_own(tmp_path):
 @pytest.mark.parametrize(
   ("name", "values", "message"),
   [
-    ("huge", {}, "budget: must be one of quick, standard, long, paper; got 'huge'"),
+    ("huge", {}, "budget: must be one of quick, standard, paper; got 'huge'"),
     ("quick", {"updates": 0}, "updates: must be at least 1, got 0"),
     ("quick", {"steps": 1}, "steps: unknown key; allowed are curve_episodes"),
   ],
