@@ -91,8 +91,7 @@ class _Typed(Fields):
       values = lift(np.nan_to_num(values, nan=np.inf), table.ndim)
       distance = jnp.abs(table[..., column, None] - values)
       parts.append(jax.nn.one_hot(jnp.argmin(distance, -1), values.shape[-1]))
-    there = present[..., None] * lift(self.has_values, table.ndim)
-    return Tokens(jnp.concatenate(parts, -1) * there, present)
+    return self.given(Tokens(jnp.concatenate(parts, -1), present), present)
 
   def _table(self, tokens: Tokens) -> jax.Array:
     """Expected features [*b, (N,) E, columns], given that the entities are there."""

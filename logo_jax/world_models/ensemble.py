@@ -84,7 +84,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     validate=ensemble.validate,
     start=ensemble.start,
     step=ensemble.step,
-    draw=ensemble.draw if frame.draws and config.scope == "global" else None,
+    draw=ensemble.draw if ensemble.draws else None,
     diagnose=lambda params, t: {},
     predicts_state=config.scope == "global",
     error_shape=(config.num_members,),
@@ -99,6 +99,7 @@ class _Ensemble:
     self._dynamics = member
     self._member = dynamics.make(frame, member)
     self.start = self._member.start
+    self.draws = self._member.draw is not None
 
   def init(self, key: jax.Array) -> Params:
     keys = jax.random.split(key, self._config.num_members)

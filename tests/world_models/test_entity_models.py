@@ -160,7 +160,7 @@ def test_windows_go_on_with_those_who_were_there(loaded):
   )
 
   def latter(t):
-    """The loss of the second step's legal actions, which any of the units decide."""
+    """Losses of the second step alone."""
     window = jax.tree.map(lambda x, y: jnp.stack([x, y], 1), t, first)
     weight = jnp.array([[0.0, 1.0]])
     return model.loss(params, window, weight, jax.random.key(0))[1]

@@ -157,5 +157,6 @@ class _Model:
     return self._frame.as_came(said, after, self._follows(params, now))
 
   def _follows(self, params: Params, now: Now) -> Callable[[Tokens, Tokens], Heads]:
-    assert self._dynamics.heads is not None
-    return lambda obs, state: self._dynamics.heads(params, obs, state, now)  # type: ignore
+    heads = self._dynamics.heads
+    assert heads is not None
+    return lambda obs, state: heads(params, obs, state, now)
