@@ -20,8 +20,9 @@ class DataConfig:
   # time limit too.
   time_limit: int = 0
   # Of a vault, an OMAR folder or an .npz file given by its path: what to do to actions
-  # beyond [-1, 1] and to rewards that differ between agents.
+  # beyond [-1, 1].
   action_range: Literal["refuse", "clip", "rescale"] = "refuse"
+  # Of the same: what to do to rewards that differ between agents.
   team_reward: Literal["refuse", "mean", "sum"] = "refuse"
   # Of an OMIGA file given by its path: an episode of 1000 steps was cut, not ended.
   timeout_bootstrap: bool = True
@@ -51,10 +52,10 @@ class FitConfig:
   learning_rate: float = 1e-3  # falling to 0 along a cosine
   interval: int = 500  # steps between evaluations on the selection split
   patience: int = 6  # evaluations without a better selection error; of each phase
-  # The last so many steps are on windows of `unroll` transitions, in which the model
-  # goes on from its own predictions.
+  # Transitions in a window of the second phase, in which the model goes on from its own
+  # predictions.
   unroll: int = 1
-  unroll_updates: int = 0
+  unroll_updates: int = 0  # the last so many of `updates`, on windows
 
 
 @dataclasses.dataclass(frozen=True)

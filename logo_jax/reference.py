@@ -45,8 +45,7 @@ class Field(NamedTuple):
 def fields(dataclass: type) -> list[Field]:
   """Fields with their comments: those behind a line, else those right above it.
 
-  A comment above belongs to the fields that follow it without one of their own, up to
-  an empty line.
+  Comments to tools (`# pyright: ...`) are none.
   """
   source = textwrap.dedent(inspect.getsource(dataclass))
   lines = source.splitlines()
@@ -102,21 +101,15 @@ def _kind(annotation: ast.expr) -> str:
 
 
 def _comment(lines: list[str], first: int, last: int) -> str:
-  behind = re.search(r"  # (.*)$", lines[last])
+  behind = re.search(r"  # (?!pyright)(.*)$", lines[last])
   if behind:
     return _capital(behind[1])
   row = first - 1
-  while row >= 0 and _is_bare_field(lines[row]):
-    row -= 1
   above: list[str] = []
   while row >= 0 and lines[row].strip().startswith("# "):
     above.insert(0, lines[row].strip()[2:])
     row -= 1
   return _capital(" ".join(above))
-
-
-def _is_bare_field(line: str) -> bool:
-  return bool(re.match(r"\s+\w+: .* = .*", line)) and "  # " not in line
 
 
 def _capital(text: str) -> str:

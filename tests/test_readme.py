@@ -52,6 +52,12 @@ def test_the_page_of_configuration_is_made_of_the_code():
   )
 
 
+def test_every_field_says_what_it_is():
+  rows = [x for x in reference.page().splitlines() if x.startswith("| `")]
+  assert len(rows) > 100
+  assert [x for x in rows if x.endswith("|  |")] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_files_and_links_that_a_page_names_exist(page: pathlib.Path):
   text = page.read_text()

@@ -22,7 +22,7 @@ class Config:
   share_agents: bool = True  # one network for all agents with an agent identity
   recurrent: bool = False  # a GRU; needs a window of several steps
   window: int = 1  # consecutive steps per sample
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, context: LearnerContext) -> Learner:

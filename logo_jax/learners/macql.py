@@ -46,6 +46,8 @@ class Config(settings.Config):
   # Joint actions per state, of each kind; None: 16 if actions are discrete, 10 if
   # continuous (published code of CFCQL).
   num_samples: int | None = None
+  # What Eq. 10 lowers: the logsumexp over samples, the policy's value (CFCQL), or the
+  # logsumexp of uniform samples, illegal ones counting as 0 (MACQL's published code).
   push_down: Literal["logsumexp", "policy", "uniform_zeroed"] = "logsumexp"
 
 

@@ -68,12 +68,12 @@ class Config:
   # Of the divergence from the clone, in standard advantages; None: 0.05 if actions are
   # discrete, 0.3 if continuous (measured).
   kl_weight: float | None = None
-  entropy_weight: float = 0.003
+  entropy_weight: float = 0.003  # of the bonus, in standard advantages
   # Part of the updates so far over which the policy that is played averages those that
   # acted; 0: the last one, 1: all alike.
   average_share: float = 0.125
   share_agents: bool = True  # one network for all agents with an agent identity
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, context: LearnerContext) -> Learner:

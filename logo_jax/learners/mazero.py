@@ -72,6 +72,7 @@ class Config:
   # Updates before the first search, in which the model is learned and policies clone;
   # 0 published.
   clone_updates: int = 2_000
+  # A step ahead of a root (ROSMO), sampled trees with OS(lambda), or Gumbel MuZero.
   search: Literal["one_step", "tree", "gumbel"] = "one_step"
   # Who acts: each agent's policy, or a search of all agents together (centralised).
   play: Literal["policy", "search"] = "policy"
@@ -94,7 +95,7 @@ class Config:
   target_rate: float = 1.0  # Polyak step; 1: a copy
   target_period: int = 200  # updates between such steps; published
   share_agents: bool = True  # one network for all agents with an agent identity
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, context: LearnerContext) -> Learner:

@@ -69,9 +69,9 @@ class Config:
   value_input: Literal["obs", "obs_state"] | None = None
   # How the search moves; "softmax" is what the paper describes. Continuous only.
   search_update: Literal["elites", "softmax"] = "elites"
-  search_iterations: int = 2
+  search_iterations: int = 2  # continuous only
   search_samples: int = 20  # draws per iteration
-  search_elites: int = 5
+  search_elites: int = 5  # best draws, which the next iteration is around
   num_samples: int = 5  # of each kind in CQL, continuous only; published: 10
   # What is subtracted from values of normal samples in CQL; continuous only.
   push_down: Literal["log_density", "density"] = "log_density"
@@ -91,7 +91,7 @@ class Config:
   share_agents: bool = True  # one network for all agents with an agent identity
   recurrent: bool = False  # GRU policies; needs a window
   window: int = 1  # consecutive steps per sample
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, context: LearnerContext) -> Learner:

@@ -75,6 +75,7 @@ class Config:
   # Divide V's loss by its largest term in the batch, as published: batches with a large
   # z then count less, and several devices do not agree on the divisor.
   shift_value_loss: bool = False
+  # Rows that the policy imitates: recorded ones, or imagined ones too.
   policy_on: Literal["real", "batch"] = "real"
   # Values are in scaled rewards; None: see `parts.common.reward_scale`.
   reward_scale: float | None = None
@@ -86,7 +87,7 @@ class Config:
   share_agents: bool = True  # one network for all agents with an agent identity
   recurrent: bool = False  # GRU policies; needs a window of several steps
   window: int = 1  # consecutive steps per sample
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 class Parts(NamedTuple):

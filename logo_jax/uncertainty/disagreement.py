@@ -41,6 +41,8 @@ from logo_jax.uncertainty.parts import ACCUMULATE, REDUCE, Kinds, predict
 class Config:
   """The form of the score and its unit."""
 
+  # The largest deviation that a member predicts (MOPO), the largest distance of two
+  # members' means (MOReL), or the deviation of the means.
   kind: Literal["aleatoric", "pairwise", "std"] = "aleatoric"
   # The unit: a quantile of held-out scores, the largest of them divided by `c`, or
   # their mean plus `beta` standard deviations.
@@ -49,7 +51,7 @@ class Config:
   # expect u = 1 on 1 of 20 steps, as path_discrepancy has it: 0.95 there.
   quantile: float = 0.999
   c: float = 3.0  # MOReL's pessimism on Hopper, medium data; larger halts earlier
-  beta: float = 5.0
+  beta: float = 5.0  # of a `mean_std` threshold
   # Over groups: with halting, any unknown group halts, or all on average, or all.
   over_groups: Literal["max", "mean", "min"] = "max"
   # Match scores among kinds of steps (`parts.Kinds`), which is for confidence: where

@@ -24,7 +24,7 @@ class Config:
   variance_exponent: float = 0.5
   reward_weight: float = 1.0  # of the squared error of the standardised reward
   termination_class_weight: float = 5.0  # of terminations in their cross entropy
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:

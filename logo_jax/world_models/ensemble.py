@@ -42,7 +42,7 @@ from logo_jax.world_models.parts.frame import Frame, Heads, Latent, Said
 class Config:
   """The ensemble; a member is a direct model, or one of local observations."""
 
-  num_members: int = 5
+  num_members: int = 5  # fitted side by side
   # "global": members read and predict everything. "local": each agent's (o_i, a_i) to
   # o_i'; the state is not predicted.
   scope: Literal["global", "local"] = "global"
@@ -51,9 +51,9 @@ class Config:
   network: Literal["entity", "mlp"] = "mlp"  # of global scope; local members are "mlp"
   hidden_size: int = 256  # units
   variance_exponent: float = 0.5  # as in `direct`; 1 is all but a squared error
-  reward_weight: float = 1.0
-  termination_class_weight: float = 5.0
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  reward_weight: float = 1.0  # of the squared error of the standardised reward
+  termination_class_weight: float = 5.0  # of terminations in their cross entropy
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:

@@ -54,20 +54,19 @@ class Config:
   hidden_size: int = 256  # units, those of an agent's memory too
   num_categoricals: int = 32  # variables of a sample
   num_classes: int = 32  # of each
-  num_layers: int = (
-    3  # of attention across agents; without, agents know nothing of others
-  )
+  # Of attention across agents; without, agents know nothing of others.
+  num_layers: int = 3
   num_heads: int = 8  # of the attention
   kl_weight: float = 1.0  # of the KL divergence between posterior and prior
   kl_balance: float = 0.8  # share of its gradient that is the prior's
-  reward_weight: float = 1.0
+  reward_weight: float = 1.0  # of the Huber loss of the standardised reward
   action_weight: float = 1.0  # of telling actions from what came of them
   state_weight: float = 1.0  # of the state, whose decoder is an addition
   state_gradient: bool = True  # whether that decoder moves the rest of the model
   # What beliefs are: samples, or the likeliest classes, which leave nothing to chance.
   latent: Literal["sample", "mode"] = "sample"
   termination_class_weight: float = 5.0  # of terminations in their cross entropy; not 1
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:

@@ -50,7 +50,7 @@ class Config:
   share_agents: bool = True  # one network for all agents with an agent identity
   recurrent: bool = False  # GRU policies, and utilities where there are; needs a window
   window: int = 1  # consecutive steps per sample
-  compute_dtype: Literal["float32", "bfloat16"] = "float32"
+  compute_dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products
 
 
 def check(config: Any, action_kind: str) -> Any:
