@@ -7,12 +7,10 @@ import os
 import pathlib
 import sys
 import types
-import typing
 from typing import Any, NoReturn
 
 from absl import app, flags
 import ml_collections
-from ml_collections import config_dict as config_dict_lib
 from ml_collections import config_flags
 
 from logo_jax import compilation_cache, plugins, reading
@@ -170,7 +168,8 @@ def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder
 
   It takes the name of a preset, `published:<system>/<dataset>` for the values of
   `published`, or a Python file with a function `get_config`, `file.py:argument` if that
-  takes one.
+  takes one. `--name.weighting.name=penalty` takes another component, whose own fields
+  may then be set as well.
 
   Args:
     name: of the flag.
@@ -179,7 +178,7 @@ def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder
   """
   _load_plugins(sys.argv)  # they may have presets, which are parsed at once
   holder = config_flags.DEFINE_config_file(name, None, help_string)
-  flags.FLAGS[name].parser = ConfigParser()
+  flags.FLAGS[name].parser = ConfigParser(name)
   with _flags_in_line(sys.argv):  # a field may be set though the flag itself is not
     flags.set_default(holder, default)
   return holder
@@ -188,25 +187,36 @@ def define_config(name: str, default: str, help_string: str) -> flags.FlagHolder
 class ConfigParser(flags.ArgumentParser):
   """What `define_config` takes."""
 
-  def parse(self, argument: str) -> ml_collections.ConfigDict:
-    from logo_jax import presets, published
+  def __init__(self, flag: str = "config"):
+    self._flag = flag
 
-    word, colon, rest = argument.partition(":")
-    if word == "published":
-      system, _, dataset = rest.partition("/")
-      return as_flags(published.get(system, dataset)).lock()
-    if not colon and word in presets.names():
-      return config_dict(word).lock()
-    file = pathlib.Path(word)
-    if not file.is_file():
-      folder = word and file.is_dir()
-      what = "is a folder" if folder else "is neither a preset nor a file"
-      names = reading.listed(presets.names(), near=word)
-      raise ValueError(
-        f"{word!r} {what}; allowed are a Python file, published:<system>/<dataset>, or "
-        f"a preset: {names}"
-      )
-    return _config_of_file(file, [rest] if colon else [])
+  def parse(self, argument: str) -> ml_collections.ConfigDict:
+    from logo_jax import config_dicts
+
+    values = _config_of(argument)
+    # Before flags of fields are, which are those of the components that are there.
+    return config_dicts.with_named(values, self._flag, sys.argv).lock()
+
+
+def _config_of(argument: str) -> ml_collections.ConfigDict:
+  from logo_jax import config_dicts, presets, published
+
+  word, colon, rest = argument.partition(":")
+  if word == "published":
+    system, _, dataset = rest.partition("/")
+    return config_dicts.as_flags(published.get(system, dataset))
+  if not colon and word in presets.names():
+    return config_dicts.of_preset(word)
+  file = pathlib.Path(word)
+  if not file.is_file():
+    folder = word and file.is_dir()
+    what = "is a folder" if folder else "is neither a preset nor a file"
+    names = reading.listed(presets.names(), near=word)
+    raise ValueError(
+      f"{word!r} {what}; allowed are a Python file, published:<system>/<dataset>, or "
+      f"a preset: {names}"
+    )
+  return _config_of_file(file, [rest] if colon else [])
 
 
 def _config_of_file(file: pathlib.Path, arguments: list[str]) -> Any:
@@ -219,73 +229,7 @@ def _config_of_file(file: pathlib.Path, arguments: list[str]) -> Any:
     raise ValueError(f"{file}: get_config cannot be called: {why}") from None
   if not isinstance(config, ml_collections.ConfigDict):
     raise ValueError(
-      f"{file}: get_config must return a ConfigDict, as cli.config_dict makes, but "
-      f"returned a {type(config).__name__}"
+      f"{file}: get_config must return a ConfigDict, as config_dicts.of_preset makes, "
+      f"but returned a {type(config).__name__}"
     )
-  return config.lock()
-
-
-def config_dict(preset: str) -> ml_collections.ConfigDict:
-  """A preset in the form whose fields flags override, `--config.learner.discount=0.9`.
-
-  Raises:
-    ValueError: no such preset.
-  """
-  from logo_jax import presets
-
-  return as_flags(presets.get(preset))
-
-
-def as_flags(config: Any) -> ml_collections.ConfigDict:
-  """A configuration in the form whose fields flags override.
-
-  Args:
-    config: a `config.ExperimentConfig`.
-  """
-  from logo_jax import config as config_lib
-  from logo_jax import registry
-  from logo_jax.registry import Component
-
-  values: dict[str, Any] = config_lib.to_dict(config)
-  for kind in registry.KINDS:
-    for name, hint in _optional_fields(getattr(config, kind)).items():
-      if values[kind][name] is None:  # without a placeholder no flag could set it
-        values[kind][name] = config_dict_lib.placeholder(hint)
-  for name, hint in _optional_fields(Component("", config)).items():
-    if values[name] is None and name not in registry.KINDS:
-      values[name] = config_dict_lib.placeholder(hint)
-  return ml_collections.ConfigDict(values)
-
-
-def _optional_fields(component: Any) -> dict[str, type]:
-  """Fields that may be None, with the type that they have otherwise."""
-  if component is None:
-    return {}
-  found = {}
-  for name, hint in typing.get_type_hints(type(component.config)).items():
-    allowed = typing.get_args(hint)
-    if type(None) in allowed:
-      is_text = typing.get_origin(allowed[0]) is typing.Literal
-      found[name] = str if is_text else allowed[0]
-    elif None in allowed:  # a Literal
-      found[name] = str
-  return found
-
-
-def experiment_config(values: ml_collections.ConfigDict) -> Any:
-  """The checked `config.ExperimentConfig` of what flags have left.
-
-  Raises:
-    ValueError: an unknown key or a value that is not allowed, by name.
-  """
-  from logo_jax import config
-
-  return config.from_dict(_without_none_words(values.to_dict()))
-
-
-def _without_none_words(values: dict[str, Any]) -> dict[str, Any]:
-  """What flags say as "None" in place of one of several words."""
-  plain = {k: None if v == "None" else v for k, v in values.items()}
-  return {
-    k: _without_none_words(v) if isinstance(v, dict) else v for k, v in plain.items()
-  }
+  return config

@@ -65,8 +65,9 @@ ALLOWED = {
   }
   | {"checkpoint", "logging", "metric_lines", "run_folder"},
   "compilation_cache": set(),
-  "cli": {"compilation_cache", "plugins"}
-  | {"config", "presets", "published", "reading", "registry"},
+  "config_dicts": {"config", "presets", "registry"},
+  "cli": {"compilation_cache", "config_dicts", "plugins"}
+  | {"presets", "published", "reading"},
   "entries": {"config", "presets"},
   "fits": {"config", "reporting"},
   "reference": {"config", "files", "presets", "registry"},

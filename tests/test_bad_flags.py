@@ -2,7 +2,7 @@
 
 import pytest
 
-from logo_jax import cli, entries, experiment, model_study, presets
+from logo_jax import cli, config_dicts, entries, experiment, model_study, presets
 from tests.sound_files import refused
 
 
@@ -32,7 +32,7 @@ def test_configurations_that_are_none(tmp_path, text, named):
 def test_a_bare_name_is_a_preset():
   flag = cli.ConfigParser()
   for name in ("logo_macql", "published:cfcql/smax/2s3z/medium"):
-    config = cli.experiment_config(flag.parse(name))
+    config = config_dicts.experiment_config(flag.parse(name))
     assert config.preset == name.removeprefix("published:").split("/")[0]
 
 

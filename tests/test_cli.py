@@ -94,10 +94,10 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
   binary = tmp_path / "binary.py"
   binary.write_text(
     "from absl import app\n"
-    "from logo_jax import cli\n"
+    "from logo_jax import cli, config_dicts\n"
     "flag = cli.define_config('config', 'macql', 'A preset.')\n"
     "def main(argv):\n"
-    "  config = cli.experiment_config(flag.value)\n"
+    "  config = config_dicts.experiment_config(flag.value)\n"
     "  print(config.learner.config.cql_weight, config.learner.config.reward_scale)\n"
     "app.run(main)\n"
   )

@@ -1,6 +1,6 @@
 """A whole run on a robot: collected, trained on, and played on real MuJoCo."""
 
-from logo_jax import cli, experiment, playback
+from logo_jax import config_dicts, experiment, playback
 from logo_jax.data import collect
 from logo_jax.reporting import runs
 
@@ -8,7 +8,7 @@ from logo_jax.reporting import runs
 def test_cloning_a_hopper(tmp_path):
   name = "mamujoco/hopper-3x1/medium-replay"
   collect.collect(collect.Request(name, 1_500), tmp_path)
-  values = cli.config_dict("bc")
+  values = config_dicts.of_preset("bc")
   values.update_from_flattened_dict(
     {
       "dataset": name,
@@ -24,7 +24,7 @@ def test_cloning_a_hopper(tmp_path):
       "learner.hidden_size": 8,
     }
   )
-  config = cli.experiment_config(values)
+  config = config_dicts.experiment_config(values)
   results = experiment.run(config, tmp_path / "run")
   assert results is not None
   assert results["episodes"] == 6

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment, playback
+from logo_jax import config_dicts, experiment, playback
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.data import carried, collect, dataset, source
 from logo_jax.reporting import runs
@@ -52,7 +52,7 @@ def data_dir(tmp_path_factory):
 
 
 def _values(data_dir, preset="logo_macql", **changes):
-  values = cli.config_dict(preset)
+  values = config_dicts.of_preset(preset)
   known = {key for key, _ in _flat(values.to_dict())}
   small = {k: v for k, v in SMALL.items() if k in known}
   named = {k.replace("__", "."): v for k, v in changes.items()}
@@ -83,7 +83,7 @@ def _call(command, **kwargs):
 
 def _arrays(run_dir, data_dir):
   """Every array of the last checkpoint, as it lies on disk."""
-  config = cli.experiment_config(_values(data_dir))
+  config = config_dicts.experiment_config(_values(data_dir))
   state = playback.restore(config, run_dir)[1]
   return jax.tree.map(np.asarray, state._replace(key=jax.random.key_data(state.key)))
 

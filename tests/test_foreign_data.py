@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment, playback
+from logo_jax import config_dicts, experiment, playback
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
 
@@ -35,7 +35,7 @@ def path(tmp_path):
   "preset", ["bc", pytest.param("logo_macql", marks=pytest.mark.slow)]
 )
 def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
-  values = cli.config_dict(preset)
+  values = config_dicts.of_preset(preset)
   small = {
     "dataset": str(path),
     "total_updates": 4,
@@ -55,7 +55,7 @@ def test_training_on_a_file_that_no_environment_plays(path, tmp_path, preset):
       "horizon": 2,
     }
   values.update_from_flattened_dict(small)
-  config = cli.experiment_config(values)
+  config = config_dicts.experiment_config(values)
   results = experiment.run(config, tmp_path / "run")
   assert results is not None
   assert "return_mean" not in results

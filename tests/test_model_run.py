@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment, playback
+from logo_jax import config_dicts, experiment, playback
 from logo_jax.data import collect
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 
 def _config(folder, preset="logo_macql", **changes):
-  values = cli.config_dict(preset)
+  values = config_dicts.of_preset(preset)
   values.data_dir = str(folder / "data")
   values.update_from_flattened_dict(
     {k: v for k, v in SMALL.items() if k in _keys(values)}
@@ -47,7 +47,7 @@ def _config(folder, preset="logo_macql", **changes):
   values.update_from_flattened_dict(
     {k.replace("__", "."): v for k, v in changes.items()}
   )
-  return cli.experiment_config(values)
+  return config_dicts.experiment_config(values)
 
 
 def _keys(values):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from logo_jax import cli, experiment, playback
+from logo_jax import config_dicts, experiment, playback
 from logo_jax.data import collect
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
@@ -13,7 +13,7 @@ NAME = "mamujoco/hopper-3x1/medium-replay"
 @pytest.mark.slow
 def test_who_played_is_told_and_can_be_chosen(tmp_path):
   collect.collect(collect.Request(NAME, 1_500), tmp_path)
-  values = cli.config_dict("macql_mpc")
+  values = config_dicts.of_preset("macql_mpc")
   values.update_from_flattened_dict(
     {
       "dataset": NAME,
@@ -40,7 +40,7 @@ def test_who_played_is_told_and_can_be_chosen(tmp_path):
   # A score that is learned from data has parameters to be found again, too.
   values.uncertainty = {"name": "path_discrepancy"}
   values.weighting = {"name": "penalty"}
-  config = cli.experiment_config(values)
+  config = config_dicts.experiment_config(values)
   folder = tmp_path / "run"
   results = experiment.run(config, folder)
   assert results is not None and results["actor"] == "planner"

@@ -34,10 +34,10 @@ presets.register(
 )
 """
 _BINARY = """
-from logo_jax import cli
+from logo_jax import cli, config_dicts
 FLAG = cli.define_config("config", "bc", "A preset.")
 def main(argv):
-  config = cli.experiment_config(FLAG.value)
+  config = config_dicts.experiment_config(FLAG.value)
   learner = config.learner
   print(config.preset, learner.name, getattr(learner.config, "rate", None))
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import logo_jax
-from logo_jax import cli, commands, entries, model_study, reference
+from logo_jax import cli, commands, config_dicts, entries, model_study, reference
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import source, store
 
@@ -111,7 +111,7 @@ def test_commands_are_taken(monkeypatch, words):
     values = flags.FLAGS.flag_values_dict()
     named = [values.get("dataset"), *(values.get("datasets") or [])]
     if "config" in values:
-      config = cli.experiment_config(values["config"])
+      config = config_dicts.experiment_config(values["config"])
       assert isinstance(config, ExperimentConfig)
       named.append(config.dataset)
     for name in named:

@@ -1,8 +1,8 @@
 """The `ensemble` preset for `--config`; see `logo_jax/presets.py`."""
 
-from logo_jax import cli
+from logo_jax import config_dicts
 
 
 def get_config():
   """The preset as flags can override it."""
-  return cli.config_dict("ensemble")
+  return config_dicts.of_preset("ensemble")

@@ -3,10 +3,10 @@
 Example: --config=experiments/configs/published.py:cfcql/smax/2s3z/medium
 """
 
-from logo_jax import cli, published
+from logo_jax import config_dicts, published
 
 
 def get_config(which: str = ""):
   """The values of <system>/<suite>/<scenario>/<quality>, as flags can override them."""
   name, _, dataset = which.partition("/")
-  return cli.as_flags(published.get(name, dataset))
+  return config_dicts.as_flags(published.get(name, dataset))

@@ -9,7 +9,7 @@ import contextlib
 
 from absl import flags
 
-from logo_jax import cli, experiment
+from logo_jax import cli, config_dicts, experiment
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
 from logo_jax.training import hosts, joining
@@ -33,7 +33,8 @@ def within() -> contextlib.AbstractContextManager[None]:
 
 def main(argv: list[str]) -> None:
   del argv
-  results = experiment.run(cli.experiment_config(_CONFIG.value), _RUN_DIR.value)
+  config = config_dicts.experiment_config(_CONFIG.value)
+  results = experiment.run(config, _RUN_DIR.value)
   if results is not None and hosts.is_first():
     print(tables.text_table([rows.dataset_row(results), rows.system_row(results)]))
     if "model" in results:

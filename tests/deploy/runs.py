@@ -2,7 +2,7 @@
 
 import pathlib
 
-from logo_jax import cli, experiment
+from logo_jax import config_dicts, experiment
 from logo_jax.data import store
 from logo_jax.data.store import StoredDataset
 from tests import toys
@@ -33,10 +33,10 @@ _TINY = {
 
 def config(dataset: str | pathlib.Path, preset: str = "bc", **changes):
   """A tiny experiment; fields of components are named like learner__window."""
-  values = cli.config_dict(preset)
+  values = config_dicts.of_preset(preset)
   named = {k.replace("__", "."): v for k, v in changes.items()}
   values.update_from_flattened_dict(_TINY | {"dataset": str(dataset)} | named)
-  return cli.experiment_config(values)
+  return config_dicts.experiment_config(values)
 
 
 def write(folder: pathlib.Path, data: StoredDataset) -> pathlib.Path:

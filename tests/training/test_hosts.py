@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import cli, experiment
+from logo_jax import config_dicts, experiment
 from logo_jax.config import CheckpointConfig, DataConfig, EvaluationConfig
 from logo_jax.data import source, store
 from logo_jax.evaluation import model_error
@@ -54,9 +54,9 @@ def _values(preset, dataset, **changes):
 
 def _alone(run_dir, preset, dataset, **changes):
   """The same run in this process, on its four devices."""
-  values = cli.config_dict(preset)
+  values = config_dicts.of_preset(preset)
   values.update_from_flattened_dict(_values(preset, dataset, **changes))
-  results = experiment.run(cli.experiment_config(values), run_dir)
+  results = experiment.run(config_dicts.experiment_config(values), run_dir)
   assert results is not None
   return results
 
