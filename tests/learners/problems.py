@@ -1,5 +1,7 @@
 """Training a learner on a toy and looking at what it does."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +24,11 @@ def context(loaded: LoadedDataset, optimizer=optax.adam) -> LearnerContext:
 
 def draw_batch(loaded: LoadedDataset, size: int, key, window: int = 1) -> Batch:
   """Real rows, or windows of them."""
-  rows, starts = loaded.data.rows, loaded.data.starts
+  return _drawn(loaded.data.rows, loaded.data.starts, key, size, window)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "window"))
+def _drawn(rows, starts, key, size: int, window: int) -> Batch:
   if window == 1:
     t, weight = transitions(rows, draw_starts(starts, size, key)), jnp.ones(size)
   else:
@@ -52,7 +58,8 @@ def greedy(learner: Learner, state: LearnerState, obs, legal) -> np.ndarray:
   carry = learner.actor.initial_carry(obs.shape[:-2])
   key = jax.random.key(0)
   now = Observed(obs, obs[..., 0, :], legal)
-  _, action = learner.actor.act(state.params, carry, now, key, greedy=True)
+  act = jax.jit(learner.actor.act, static_argnames="greedy")
+  _, action = act(state.params, carry, now, key, greedy=True)
   return np.asarray(action)
 
 

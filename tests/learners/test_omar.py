@@ -1,6 +1,7 @@
 """OMAR: known optima, what misleads it, and each part of the losses."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -88,13 +89,24 @@ def test_answers_the_data_in_the_linear_quadratic_task(lq, search_weight):
 
 def _parts(config, loaded):
   context = problems.context(loaded)
-  state = omar.make(config, context).init(jax.random.key(0))
+  state = jax.jit(omar.make(config, context).init)(jax.random.key(0))
   return omar.make_parts(config, context), state
+
+
+def _of(parts, params, target, batch, key=0):
+  """The loss and its metrics."""
+  losses = jax.jit(functools.partial(omar.losses, parts))
+  return losses(params, target, batch, jax.random.key(key))
+
+
+def _grads(parts, params, target, batch):
+  losses = jax.grad(functools.partial(omar.losses, parts), has_aux=True)
+  return jax.jit(losses)(params, target, batch, jax.random.key(0))[0]
 
 
 def _losses(config, loaded, batch):
   parts, state = _parts(config, loaded)
-  return omar.losses(parts, state.params, state.target, batch, jax.random.key(5))[1]
+  return _of(parts, state.params, state.target, batch, 5)[1]
 
 
 def _row(loaded, action, **changes):
@@ -129,7 +141,7 @@ def test_losses_of_discrete_actions_by_hand(game):
   """Worked out with values (1, 3) and (2, 1) by head and a policy of (1/4, 3/4)."""
   parts, params = _discrete(PLAIN, game, [[1.0, 3.0], [2.0, 1.0]], [0.0, np.log(3)])
   batch = _row(game, [0, 1])
-  loss, metrics = omar.losses(parts, params, params, batch, jax.random.key(0))
+  loss, metrics = _of(parts, params, params, batch)
   # The target policy plays 1 next, of which the lesser value is 1: y = 2 + 0.9.
   bellman = (1.9**2 + 0.1**2 + 0.9**2 + 1.9**2) / 4
   soft = [np.log(np.exp(1) + np.exp(3)), np.log(np.exp(2) + np.exp(1))]
@@ -153,7 +165,7 @@ def test_illegal_actions_count_in_the_published_soft_maximum(game, lse_on, expec
   parts, params = _discrete(config, game, [[1.0, 3.0]], [0.0, 0.0])
   legal = jnp.array([[[True, False]] * 2])
   batch = _row(game, [0, 0], legal=legal, next_legal=legal)
-  _, metrics = omar.losses(parts, params, params, batch, jax.random.key(0))
+  _, metrics = _of(parts, params, params, batch)
   assert float(metrics["learner/cql_gap"]) == pytest.approx(expected - 1.0, abs=1e-5)
   assert float(metrics["learner/search_gain"]) == pytest.approx(0.0, abs=1e-6)
   assert float(metrics["learner/search_distance"]) == pytest.approx(0.0, abs=1e-6)
@@ -166,7 +178,7 @@ def test_targets_take_legal_next_actions_from_the_target(game):
   _, target = _discrete(PLAIN, game, [[4.0, 8.0], [6.0, 7.0]], [0.0, 9.0])
   first = jnp.array([[[True, False]] * 2])
   batch = _row(game, [1, 1], legal=~first, next_legal=first)
-  _, metrics = omar.losses(parts, params, target, batch, jax.random.key(0))
+  _, metrics = _of(parts, params, target, batch)
   assert float(metrics["learner/q_target"]) == pytest.approx(2 + 0.9 * 4, rel=1e-5)
 
 
@@ -176,9 +188,7 @@ def test_a_policy_that_was_sure_too_early_can_still_change(game, q, moves):
   config = dataclasses.replace(PLAIN, search_weight=0.0)
   parts, params = _discrete(config, game, [q, q], [20.0, -20.0])
   batch = _row(game, [1, 1])
-  grads = jax.grad(omar.losses, argnums=1, has_aux=True)(
-    parts, params, params, batch, jax.random.key(0)
-  )[0]
+  grads = _grads(parts, params, params, batch)
   grad = grads["policy"]["params"]["Dense_2"]["bias"]
   expected = [2.0, -2.0] if moves else [0.0, 0.0]
   np.testing.assert_allclose(grad, expected, atol=1e-5)
@@ -206,7 +216,7 @@ def test_losses_of_continuous_actions_by_hand(lq, push_down):
   head = parts.policy.head._replace(sample=sample)
   parts = parts._replace(policy=parts.policy._replace(head=head))
   batch = _row(lq, [[0.3], [-0.3]])
-  loss, metrics = omar.losses(parts, params, params, batch, jax.random.key(0))
+  loss, metrics = _of(parts, params, params, batch)
   bellman = (0.9**2 + 1.9**2) / 2  # y = 2 + 0.9 x 1
   # CQL divides by the density; the published code by exp(density).
   factor = {"log_density": 1 / 0.4, "density": np.exp(-0.4)}[push_down]
@@ -218,7 +228,7 @@ def test_losses_of_continuous_actions_by_hand(lq, push_down):
   normalised = parts._replace(
     config=dataclasses.replace(parts.config, normalise_q=True)
   )
-  other, _ = omar.losses(normalised, params, params, batch, jax.random.key(0))
+  other, _ = _of(normalised, params, params, batch)
   assert float(other - loss) == pytest.approx(0.5 * (2.0 - 1.0), rel=1e-4)
 
 
@@ -261,10 +271,7 @@ def test_neither_loss_moves_the_others_networks(lq):
   grads = []
   for change in changes:
     parts, state = _parts(dataclasses.replace(PLAIN, **change), lq)
-    grad, _ = jax.grad(omar.losses, argnums=1, has_aux=True)(
-      parts, state.params, state.target, batch, jax.random.key(5)
-    )
-    grads.append(grad)
+    grads.append(_grads(parts, state.params, state.target, batch))
   for name, other in (("value", 1), ("policy", 2)):
     jax.tree.map(np.testing.assert_array_equal, grads[0][name], grads[other][name])
     rest = ({"value", "policy"} - {name}).pop()
