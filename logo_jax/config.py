@@ -89,6 +89,10 @@ class ExperimentConfig:
   # Who plays in evaluations: the learner's policies, each on what its agent sees, or
   # the planner, which sees the state and decides for all.
   actor: Literal["policy", "planner"] = "policy"
+  # What policies and values read: observations and states, or what a model with a
+  # memory has come to believe, which all agents' observations go into (MAMBA). The
+  # latter is for learners on rollouts; play is centralised.
+  reads: Literal["observed", "believed"] = "observed"
   # Folder of a run whose world model is taken over instead of fitting one; that run
   # must have the same model, fit, data and seeds: the result is the same bit for bit.
   model_run: str = ""

@@ -19,7 +19,15 @@ from logo_jax.logging import say
 from logo_jax.reporting import results as result_rows
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, hosts, loop, memory, parallel, plans
+from logo_jax.training import (
+  compose,
+  hosts,
+  loop,
+  matching,
+  memory,
+  parallel,
+  plans,
+)
 from logo_jax.training.session import Evaluator, Seconds, Session
 from logo_jax.types import Statistics
 
@@ -99,7 +107,7 @@ def _compose(
   compose.check_batch_sizes(config, loaded.num_transitions)
   axis = parallel.batch_axis(mesh)
   system = compose.compose(config, loaded.spec, loaded.statistics, axis, begun)
-  compose.check_window(config, system.learner.window)
+  matching.check_window(config, compose.batch_shares(config), system)
   memory.check(config, loaded.spec, system.learner, system.imagination)
   return compose.resolved(config, system), system
 

@@ -61,7 +61,7 @@ def evaluate(
     config = config_lib.from_dict(config_lib.to_dict(config) | {"actor": actor})
   system = compose_of(config, known)
   mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  step, params = _played(config, system, mesh, run_dir, known.spec, best)
+  step, params = played(config, system, mesh, run_dir, known.spec, best)
   env, why = source.environment(known.card, known.spec)
   if env is None:
     with plugins.explained(run_dir):
@@ -107,7 +107,7 @@ def compose_of(config: ExperimentConfig, known: Carried) -> compose.System:
   return compose.compose(config, known.spec, statistics, learner_statistics=learner)
 
 
-def _played(  # noqa: PLR0913  a run and what it consists of
+def played(  # noqa: PLR0913  a run and what it consists of
   config: ExperimentConfig,
   system: compose.System,
   mesh: Mesh,
@@ -121,7 +121,7 @@ def _played(  # noqa: PLR0913  a run and what it consists of
     last = best_step(checkpoints, run_dir) if best else None
     part = ("learner", "params")
     params, step = checkpoints.restore_sound(shapes, last, part)
-    if config.actor == "planner":
+    if plans.needs_model(config):
       shapes = _model_shapes(config, system, mesh, spec)
       params = (*_restored_model(checkpoints, shapes, step), params)
   return int(step or 0), params

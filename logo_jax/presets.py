@@ -4,42 +4,9 @@ from collections.abc import Callable
 import dataclasses
 from typing import Any
 
-from logo_jax import reading, registry
+from logo_jax import compositions, reading, registry
 from logo_jax.config import ExperimentConfig, FitConfig
 from logo_jax.registry import Component, component
-
-
-def _model_based(
-  preset: str,
-  model: str | Component = "logo",
-  uncertainty: str | Component = "path_discrepancy",
-  weighting: str | Component = "confidence",
-  learner: str | Component = "macql",
-) -> ExperimentConfig:
-  def part(kind: str, chosen: str | Component) -> Component:
-    return component(kind, chosen) if isinstance(chosen, str) else chosen
-
-  return ExperimentConfig(
-    preset=preset,
-    learner=part("learner", learner),
-    model=part("model", model),
-    uncertainty=part("uncertainty", uncertainty),
-    weighting=part("weighting", weighting),
-  )
-
-
-def _planning(preset: str, advice_weight: float, actor: Any) -> ExperimentConfig:
-  """MACQL on recorded rows alone, with plans in LOGO's model."""
-  learner = component("learner", "macql", advice_weight=advice_weight)
-  config = _model_based(preset, uncertainty="none", weighting="uniform")
-  return dataclasses.replace(
-    config,
-    learner=learner,
-    planner=component("planner", "mpc"),
-    actor=actor,
-    real_share=1.0,
-  )
-
 
 # Steps are dearer for networks of entities. 6,000 of Muon leave an error for which Adam
 # takes 20,000.
@@ -104,11 +71,6 @@ def _in_the_model(
   )
 
 
-def _local_cql() -> Component:
-  """Independent conservative learners, each of its own observations and actions."""
-  return component("learner", "omar", search_weight=0.0, value_input="obs")
-
-
 _PRESETS = {
   # Policies learn on whole rollouts in the local-to-global world model.
   "logo": lambda: _in_the_model("logo", "logo_entity"),
@@ -136,9 +98,9 @@ _PRESETS = {
   ),
   # The local-to-global world model with uncertainty-weighted sampling of its rows, and
   # the paper's learner.
-  "logo_macql": lambda: _model_based("logo_macql"),
+  "logo_macql": lambda: compositions.model_based("logo_macql"),
   # The same with the world model, and the uncertainty, that the equations say.
-  "logo_literal": lambda: _model_based(
+  "logo_literal": lambda: compositions.model_based(
     "logo_literal",
     model=component(
       "model",
@@ -152,29 +114,29 @@ _PRESETS = {
     uncertainty=component("uncertainty", "path_discrepancy", by_kind=False),
   ),
   # The same with imagined transitions drawn uniformly.
-  "logo_uniform": lambda: _model_based(
+  "logo_uniform": lambda: compositions.model_based(
     "logo_uniform", uncertainty="none", weighting="uniform"
   ),
   # The same, with rewards that pay for uncertainty (Eq. 1).
-  "logo_penalty": lambda: _model_based("logo_penalty", weighting="penalty"),
+  "logo_penalty": lambda: compositions.model_based("logo_penalty", weighting="penalty"),
   # The same with another learner.
-  "logo_omiga": lambda: _model_based("logo_omiga", learner="omiga"),
-  "logo_cfcql": lambda: _model_based("logo_cfcql", learner="cfcql"),
-  "logo_omar": lambda: _model_based("logo_omar", learner="omar"),
+  "logo_omiga": lambda: compositions.model_based("logo_omiga", learner="omiga"),
+  "logo_cfcql": lambda: compositions.model_based("logo_cfcql", learner="cfcql"),
+  "logo_omar": lambda: compositions.model_based("logo_omar", learner="omar"),
   # MACQL whose policies imitate what is planned in LOGO's model (Table 4), and MACQL
   # beside such plans at play.
-  "logo_mpc": lambda: _planning("logo_mpc", 1.0, "policy"),
-  "macql_mpc": lambda: _planning("macql_mpc", 0.0, "planner"),
+  "logo_mpc": lambda: compositions.planning("logo_mpc", 1.0, "policy"),
+  "macql_mpc": lambda: compositions.planning("macql_mpc", 0.0, "planner"),
   # Other world models in LOGO's place: a direct one, without an uncertainty, and an
   # ensemble, whose unit of uncertainty is made to mean what LOGO's does.
   # All three have networks of one kind and width.
-  "direct": lambda: _model_based(
+  "direct": lambda: compositions.model_based(
     "direct",
     model=component("model", "direct", network="mlp", hidden_size=256),
     uncertainty="none",
     weighting="uniform",
   ),
-  "ensemble": lambda: _model_based(
+  "ensemble": lambda: compositions.model_based(
     "ensemble",
     model="ensemble",
     uncertainty=component("uncertainty", "disagreement", quantile=0.95, by_kind=True),
@@ -187,7 +149,7 @@ _PRESETS = {
   # Agents that learn apart, in models of their own observations, and stop imagining
   # where members disagree (Kidambi et al., 2020) or data are far (Qiao et al., 2025).
   # MOReL's four members are all but deterministic and learn from all data.
-  "morel": lambda: _model_based(
+  "morel": lambda: compositions.model_based(
     "morel",
     model=component(
       "model",
@@ -199,16 +161,16 @@ _PRESETS = {
     ),
     uncertainty=component("uncertainty", "disagreement", kind="pairwise"),
     weighting="halt",
-    learner=_local_cql(),
+    learner=compositions.local_cql(),
   ),
   # The search is dear, so that fewer rollouts are begun, and kept for longer.
   "sumo": lambda: dataclasses.replace(
-    _model_based(
+    compositions.model_based(
       "sumo",
       model=component("model", "ensemble", scope="local", num_members=7),
       uncertainty="knn_search",
       weighting="halt",
-      learner=_local_cql(),
+      learner=compositions.local_cql(),
     ),
     num_starts=128,
     replay_collections=80,
@@ -221,12 +183,23 @@ _PRESETS = {
   # decodes, drawn uniformly. Its code's batches, 40 windows of 20 steps, and rate. A
   # start filters a window: fewer rollouts are begun, and kept for longer.
   "mamba": lambda: dataclasses.replace(
-    _model_based("mamba", model="rssm", uncertainty="none", weighting="uniform"),
+    compositions.model_based(
+      "mamba", model="rssm", uncertainty="none", weighting="uniform"
+    ),
     fit=FitConfig(
       updates=20_000, batch_size=800, learning_rate=2e-4, interval=1_000, patience=10
     ),
     num_starts=512,
     replay_collections=20,
+  ),
+  # Its policies, too: they and the value read what the model has come to believe, and
+  # learn on rollouts of latents (MAPPO's loss). Play filters, with messages.
+  "mamba_native": lambda: dataclasses.replace(
+    _in_the_model("mamba_native", "mamba"),
+    reads="believed",
+    batch_size=800,
+    horizon=15,
+    num_starts=256,
   ),
   # Model-free baselines.
   "macql": lambda: ExperimentConfig("macql", component("learner", "macql")),

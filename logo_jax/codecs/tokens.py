@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -64,3 +65,9 @@ class Codec(NamedTuple):
   # (expected tokens, which entities are there [*b, (N,) E]) -> what is expected given
   # that; None where no entity is told from another
   given: Callable[[Tokens, jax.Array], Tokens] | None = None
+
+
+def outright(codec: Codec, output: jax.Array) -> Tokens:
+  """What a decoder of vectors [*b, (N,) D] says, which is no change of anything."""
+  blank = jax.tree.map(jnp.zeros_like, codec.encode(output))
+  return codec.decode(output[..., None, :], blank)

@@ -1,6 +1,7 @@
 """The trained policies of a run as one function of what the agents see."""
 
 from collections.abc import Sequence
+import dataclasses
 import functools
 import os
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import playback
+from logo_jax.training import parallel, plans
 from logo_jax.types import Actor, EnvSpec, Observed, Params
 
 
@@ -39,15 +41,12 @@ def load_policy(
       f"seed_index: must be from 0 to {config.num_seeds - 1}, for {run_dir} has "
       f"{config.num_seeds} seeds; got {seed_index}"
     )
-  learner = playback.compose_of(config, known).learner
-  keys = jax.random.split(jax.random.key(0), config.num_seeds)
-  shapes = jax.eval_shape(jax.vmap(learner.init), keys).params
-  with playback.trained(run_dir) as checkpoints:
-    last = playback.best_step(checkpoints, run_dir) if best else None
-    part = ("learner", "params")
-    params, step = checkpoints.restore_sound(shapes, last, part)
+  config = dataclasses.replace(config, actor="policy", data_parallel=1)
+  system = playback.compose_of(config, known)
+  mesh = parallel.make_mesh(config.num_seeds, 1)
+  step, params = playback.played(config, system, mesh, run_dir, known.spec, best)
   params = jax.tree.map(lambda x: x[seed_index], params)
-  return Policy(learner.actor, params, known.spec, int(step or 0))
+  return Policy(plans.actor_of(config, system), params, known.spec, step)
 
 
 class Policy:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 
 from logo_jax.networks.attention import attention_layers
 from logo_jax.networks.heads import ActionHead
@@ -100,6 +101,28 @@ class LatentModel(NamedTuple):
     x = self._with_actions(h, action)
     told = self._apply("tell", params, self._named(x))
     return h + self._apply("move", params, jnp.concatenate([x, told], -1))
+
+  def unroll(self, params: Params, first: jax.Array, action: jax.Array) -> jax.Array:
+    """Latents [B, U, N, H] behind steps, of which each halves the gradient.
+
+    Args:
+      params: of the networks.
+      first: [B, N, H] latents of what is observed.
+      action: [B, U, N, A] encoded actions.
+    """
+
+    def move(h: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
+      after = self.move(params, h, action)
+      return 0.5 * after + 0.5 * jax.lax.stop_gradient(after), after
+
+    _, after = jax.lax.scan(move, first, jnp.moveaxis(action, 1, 0))
+    return jnp.moveaxis(after, 0, 1)
+
+  def distance(self, params: Params, after: jax.Array, seen: jax.Array) -> jax.Array:
+    """-cos [*b] between foreseen latents and those of what came, which stay."""
+    wanted = jax.lax.stop_gradient(self.project(params, seen))
+    foreseen = self.predict(params, self.project(params, after))
+    return -optax.cosine_similarity(foreseen, wanted, epsilon=1e-6)
 
   def reward(self, params: Params, h: jax.Array, action: jax.Array) -> jax.Array:
     """Logits [*b, M] of the reward of a step, from the latents behind it."""

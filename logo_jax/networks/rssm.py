@@ -40,6 +40,11 @@ class Belief(NamedTuple):
     """[z_t, h_t], what heads read."""
     return jnp.concatenate(self, -1)
 
+  @classmethod
+  def from_features(cls, features: jax.Array, memory_size: int) -> "Belief":
+    """The inverse of `features`."""
+    return cls(*jnp.split(features, [features.shape[-1] - memory_size], -1))
+
 
 class Filtered(NamedTuple):
   """What observations came to, step by step; axes [*b, T, N, ...]."""
@@ -113,14 +118,18 @@ class RSSM:
       name: self._nets[name].init(k, jnp.zeros((n, size)))
       for k, (name, size) in zip(keys, sizes.items(), strict=True)
     }
-    nothing = self._nothing(), jnp.zeros((n, self._action_dim))
-    params["transition"] = self._transition.init(k_transition, *nothing, jnp.arange(n))
+    params["transition"] = self._transition.init(
+      k_transition, *self.nothing(), jnp.arange(n)
+    )
     return params
 
-  def _nothing(self) -> Belief:
-    n = self._num_agents
-    sample = jnp.zeros((n, self._latent))
-    return Belief(sample, jnp.zeros((n, self._sizes.hidden_size)))
+  def nothing(self, batch: tuple[int, ...] = ()) -> tuple[Belief, jax.Array]:
+    """Before an episode nothing was believed, and nothing done; see `advance`."""
+    sizes = self._latent, self._sizes.hidden_size, self._action_dim
+    sample, memory, action = (
+      jnp.zeros((*batch, self._num_agents, size)) for size in sizes
+    )
+    return Belief(sample, memory), action
 
   def advance(
     self,
@@ -142,8 +151,14 @@ class RSSM:
 
   def first_memory(self, params: Params) -> jax.Array:
     """h_0 of any episode, [N, H]: nothing was, and nothing was done."""
-    action = jnp.zeros((self._num_agents, self._action_dim))
-    return self.advance(params, self._nothing(), action)
+    return self.advance(params, *self.nothing())
+
+  def observe(
+    self, params: Params, memory: jax.Array, obs: jax.Array, key: jax.Array | None
+  ) -> Belief:
+    """What standardised observations [*b, N, O] come to, beside h_t; see `filter`."""
+    seen = apply(self._nets["encoder"], params["encoder"], obs)
+    return Belief(draw(self.posterior(params, memory, seen), key), memory)
 
   def prior(self, params: Params, memory: jax.Array) -> jax.Array:
     """Logits [*b, N, K, C] of z_t, from h_t."""

@@ -10,11 +10,19 @@ import numpy as np
 
 from logo_jax import ranges, registry
 from logo_jax.config import ExperimentConfig
+from logo_jax.imagination import believed
 from logo_jax.imagination.acted import Imagination
 from logo_jax.ops.standardise import Moments, moments
 from logo_jax.registry import Component
-from logo_jax.training import ends, memory, optimizers, plans, segments
-from logo_jax.types import EnvSpec, Learner, LearnerContext, Planner, Statistics
+from logo_jax.training import ends, matching, memory, optimizers, plans, segments
+from logo_jax.types import (
+  Beliefs,
+  EnvSpec,
+  Learner,
+  LearnerContext,
+  Planner,
+  Statistics,
+)
 
 
 class System(NamedTuple):
@@ -24,6 +32,14 @@ class System(NamedTuple):
   imagination: Imagination | None
   max_steps: int = 2**30  # the environment's time limit
   planner: Planner | None = None
+  beliefs: Beliefs | None = None  # what policies read in place of observations
+
+  @property
+  def window(self) -> int:
+    """Consecutive recorded steps of a sample of the learner's."""
+    if self.beliefs is None or self.imagination is None:
+      return self.learner.window
+    return self.imagination.model.window
 
 
 def compose(
@@ -49,18 +65,23 @@ def compose(
     ValueError: components that do not fit together, by name.
   """
   imagination = _imagination(config, spec, statistics)
+  beliefs = matching.beliefs_of(config, imagination)
+  known, seen = learner_statistics or statistics, spec
+  if beliefs is not None:
+    known = believed.statistics_of(known, spec, beliefs)
+    seen = believed.spec_of(spec, beliefs)
   context = LearnerContext(
-    spec,
-    learner_statistics or statistics,
+    seen,
+    known,
     functools.partial(optimizers.adam, axis_name=axis_name),
     imagination.weighting.return_loss if imagination else 0.0,
   )
   learner = registry.make("learner", config.learner, context)
-  _check_source(config, learner)
+  matching.check_source(config, learner)
   if imagination is not None:
-    _check_states(config, imagination, learner)
+    matching.check_states(config, imagination, learner)
   planner = plans.make_planner(config, imagination, learner)
-  return System(learner, imagination, spec.max_steps, planner)
+  return System(learner, imagination, spec.max_steps, planner, beliefs)
 
 
 def _imagination(
@@ -102,47 +123,6 @@ def _eventful(m: Moments, reward: jax.Array, discount: jax.Array) -> jax.Array:
   return (discount <= 0.5) | (jnp.abs(reward - m.mean) > m.std)
 
 
-def _check_source(config: ExperimentConfig, learner: Learner) -> None:
-  """Refuses a learner without what its batches come from."""
-  if learner.eats != "rollouts":
-    return
-  name = config.learner.name
-  if config.model is None:
-    raise ValueError(
-      f"learner.name: {name!r} learns on rollouts in a model, but model is None; "
-      f"allowed is one of {', '.join(registry.names('model'))}"
-    )
-  steps = config.num_starts * config.horizon // config.data_parallel
-  num = getattr(learner.config, "num_minibatches", 1)
-  if steps % num:
-    raise ValueError(
-      f"learner.num_minibatches: {num} must divide the {steps} imagined steps of a "
-      "device (num_starts * horizon)"
-    )
-
-
-def _check_states(
-  config: ExperimentConfig, imagination: Imagination, learner: Learner
-) -> None:
-  """Refuses parts that read states beside a model that does not predict them."""
-  if imagination.model.predicts_state:
-    return
-  assert config.model is not None and config.uncertainty is not None
-  reading = {
-    f"learner.name: {config.learner.name!r}": learner.reads_state,
-    f"uncertainty.name: {config.uncertainty.name!r}": (
-      imagination.uncertainty.reads_state
-    ),
-    f"termination: {config.termination!r}": config.termination == "known",
-  }
-  for field, reads in reading.items():
-    if reads:
-      raise ValueError(
-        f"{field} reads states, but model.name {config.model.name!r} as configured "
-        "predicts observations alone; allowed is what reads observations alone"
-      )
-
-
 def resolved(config: ExperimentConfig, system: System) -> ExperimentConfig:
   """The configuration with all that is None by default as the system has it.
 
@@ -175,7 +155,7 @@ def check_components(config: ExperimentConfig, spec: EnvSpec) -> System:
   obs, state = (moments(np.zeros((1, n))) for n in (spec.obs_dim, spec.state_dim))
   statistics = Statistics(obs, state, moments(np.zeros(1)), (0.0, 0.0))
   system = compose(config, spec, statistics)
-  check_window(config, system.learner.window)
+  matching.check_window(config, batch_shares(config), system)
   memory.check(config, spec, system.learner, system.imagination)
   return system
 
@@ -226,27 +206,6 @@ def batch_shares(config: ExperimentConfig) -> tuple[int, int]:
     return size, size
   num_real = round(config.real_share * size)
   return num_real, size - num_real
-
-
-def check_window(config: ExperimentConfig, window: int) -> None:
-  """Refuses batches that are not made of whole windows of the learner.
-
-  Raises:
-    ValueError: naming the field.
-  """
-  shares = batch_shares(config)
-  if shares[0] < 1:
-    raise ValueError(
-      f"real_share: {config.real_share} leaves a device no real transition among "
-      f"{sum(shares)}"
-    )
-  if any(share % window for share in shares):
-    real, imagined = shares
-    raise ValueError(
-      f"batch_size: {config.batch_size} gives a device {real} real and {imagined} "
-      "imagined transitions at a time; both must be multiples of learner.window "
-      f"({window})"
-    )
 
 
 def _check_multiples(config: ExperimentConfig) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from logo_jax import registry
 from logo_jax.config import ExperimentConfig
 from logo_jax.imagination.acted import Imagination
+from logo_jax.imagination.believed import acting_on
 from logo_jax.types import Actor, Learner, Params, Planner
 
 
@@ -41,7 +42,16 @@ def make_planner(
 
 def actor_of(config: ExperimentConfig, system: Any) -> Actor:
   """Who plays in evaluations: the learner's policies, or the planner around them."""
-  return system.planner.actor if config.actor == "planner" else system.learner.actor
+  if config.actor == "planner":
+    return system.planner.actor
+  if system.beliefs is not None:
+    return acting_on(system.beliefs, system.learner.actor)
+  return system.learner.actor
+
+
+def needs_model(config: ExperimentConfig) -> bool:
+  """Whether who plays has the parameters of model, uncertainty and learner."""
+  return config.actor == "planner" or config.reads == "believed"
 
 
 def who(config: ExperimentConfig, system: Any) -> dict[str, Any]:
@@ -52,6 +62,6 @@ def who(config: ExperimentConfig, system: Any) -> dict[str, Any]:
 
 def params_of(config: ExperimentConfig, state: Any) -> Params:
   """The parameters of `actor_of`, out of a `step.TrainState`."""
-  if config.actor == "planner":
+  if needs_model(config):
     return state.model, state.uncertainty, state.learner.params
   return state.learner.params

@@ -18,6 +18,7 @@ from logo_jax.training.sources import (
   Acting,
   Source,
   UpdateKeys,
+  believed,
   mixed,
   on_policy,
   planned,
@@ -120,7 +121,9 @@ def _source(
   if stage.eats == "rollouts":
     return on_policy.make(system, config, axis)
   size = config.batch_size // config.data_parallel
-  source = recorded.make(size, system.learner.window)
+  source = recorded.make(size, system.window)
+  if system.beliefs is not None:
+    source = believed.make(source, system.beliefs)
   if stage.name != "train":
     return source
   if system.imagination is not None and batch_shares(config)[1] > 0:

@@ -10,6 +10,9 @@ from logo_jax.types.components import (
   Actor as Actor,
 )
 from logo_jax.types.components import (
+  Beliefs as Beliefs,
+)
+from logo_jax.types.components import (
   Critic as Critic,
 )
 from logo_jax.types.components import (

@@ -70,6 +70,27 @@ class Prediction(NamedTuple):
     )
 
 
+class Beliefs(NamedTuple):
+  """What a model with a memory makes of what was observed, for policies to read.
+
+  Features [*b, N, F], of each agent, are all there is to a belief: from them the model
+  goes on.
+  """
+
+  size: int  # F
+  of: Callable[[Any], jax.Array]  # latents -> features
+  latent: Callable[[jax.Array], Any]  # features -> latents
+  # (params, windows [B, T], key) -> features [B, T + 1, N, F] at every step, and behind
+  # the last one; at the first of an episode, or of a window, nothing is remembered
+  follow: Callable[[Params, Transition, jax.Array], jax.Array]
+  # In a game, step by step. Leading axes -> what is remembered before anything is seen.
+  nothing: Callable[[tuple[int, ...]], Any]
+  # (params, what is remembered, obs [*b, N, O], key) -> features
+  see: Callable[[Params, Any, jax.Array, jax.Array], jax.Array]
+  # (features, what all agents did then) -> what is remembered
+  acted: Callable[[jax.Array, jax.Array], Any]
+
+
 class WorldModel(NamedTuple):
   """A model of the joint dynamics."""
 
@@ -101,6 +122,7 @@ class WorldModel(NamedTuple):
   draw: Callable[[Params, Any, jax.Array, jax.Array], tuple[Any, Prediction]] | None = (
     None
   )
+  beliefs: Beliefs | None = None  # None: it has none that policies could read
 
 
 class Uncertainty(NamedTuple):

@@ -29,11 +29,12 @@ from optax.losses import huber_loss, softmax_cross_entropy
 
 from logo_jax import ranges
 from logo_jax.codecs import flat
-from logo_jax.codecs.tokens import Codec, Tokens
+from logo_jax.codecs.tokens import Tokens, outright
 from logo_jax.networks.rssm import RSSM, Belief, Filtered, Sizes, draw
 from logo_jax.networks.rssm_heads import Heads
 from logo_jax.ops import actions, latents
 from logo_jax.types import (
+  Beliefs,
   EnvSpec,
   Metrics,
   Params,
@@ -42,7 +43,7 @@ from logo_jax.types import (
   Transition,
   WorldModel,
 )
-from logo_jax.world_models.parts import direct
+from logo_jax.world_models.parts import direct, histories
 from logo_jax.world_models.parts.frame import Frame, Said
 
 
@@ -109,6 +110,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     start=model.start,
     step=model.step,
     diagnose=lambda params, t: {},
+    beliefs=model.beliefs(),
   )
 
 
@@ -136,8 +138,8 @@ class _Model:
     self, params: Params, t: Transition, weight: jax.Array, key: jax.Array
   ) -> tuple[jax.Array, Metrics]:
     """Weighted means over the steps of windows; a single step is a window of one."""
-    t, weight = _as_windows(t, weight)
-    seen = _with_last(t)
+    t, weight = histories.as_windows(t, weight)
+    seen = histories.with_last(t)
     found = self._filter(params, seen, key)
     # Each observation counts as the step that led to it; a window's first as its first.
     weights = jnp.concatenate([weight[:, :1], weight], 1)
@@ -160,12 +162,12 @@ class _Model:
     belief = found.belief.features()
     decoded = heads.decoded(params, belief)
     fixed = belief if config.state_gradient else jax.lax.stop_gradient(belief)
-    obs = self._tokens(frame.obs, heads.obs(params, decoded))
-    state = self._tokens(frame.state, heads.state(params, fixed))
+    obs = outright(frame.obs, heads.obs(params, decoded))
+    state = outright(frame.state, heads.state(params, fixed))
     state_error = _huber(state, frame.state.encode(seen.state)).sum(-1)
     kl = latents.balanced_kl(found.posterior, found.prior, config.kl_balance)
     told = self._action_error(heads.action(params, decoded[:, 1:]), seen)
-    told = jnp.where(_fresh(seen)[:, 1:], 0.0, told)
+    told = jnp.where(histories.fresh(seen)[:, 1:], 0.0, told)
     losses = {
       "obs": _huber(obs, frame.obs.encode(seen.obs)).sum(-1).mean(-1),
       "state": config.state_weight * state_error,
@@ -190,17 +192,57 @@ class _Model:
 
     Each starts from what the window up to there has come to.
     """
-    t, weight = _as_windows(t, weight)
+    t, weight = histories.as_windows(t, weight)
     k_filter, k_step = jax.random.split(key)
     found = self._filter(params, t, k_filter)
     said, _ = self._said(params, found.belief, found.next_memory, k_step)
     return jnp.mean(weight * self._frame.error(said, self._frame.after(t)))
 
   def _filter(self, params: Params, t: Transition, key: jax.Array) -> Filtered:
-    obs = self._frame.obs.encode(t.obs).values[..., 0, :]
-    action = actions.encode(t.action, self._frame.spec.action_dim)
-    sampled = self._config.latent == "sample"
-    return self._rssm.filter(params, obs, action, _fresh(t), key if sampled else None)
+    return self._rssm.filter(
+      params,
+      self._read(t.obs),
+      self._encode(t.action),
+      histories.fresh(t),
+      self._chance(key),
+    )
+
+  def _read(self, obs: jax.Array) -> jax.Array:
+    return self._frame.obs.encode(obs).values[..., 0, :]
+
+  def _encode(self, action: jax.Array) -> jax.Array:
+    return actions.encode(action, self._frame.spec.action_dim)
+
+  def _chance(self, key: jax.Array) -> jax.Array | None:
+    """The key of samples, where beliefs are samples."""
+    return key if self._config.latent == "sample" else None
+
+  # Beliefs, for policies that read them.
+
+  def beliefs(self) -> Beliefs:
+    rssm, size = self._rssm, self._config.hidden_size
+
+    def belief(features: jax.Array) -> Belief:
+      return Belief.from_features(features, size)
+
+    def follow(params: Params, t: Transition, key: jax.Array) -> jax.Array:
+      found = self._filter(params, histories.with_last(t), key)
+      return found.belief.features()
+
+    def see(params: Params, before: tuple, obs: jax.Array, key: jax.Array) -> jax.Array:
+      memory = rssm.advance(params, *before)
+      seen = rssm.observe(params, memory, self._read(obs), self._chance(key))
+      return seen.features()
+
+    return Beliefs(
+      size=self._config.num_categoricals * self._config.num_classes + size,
+      of=Belief.features,
+      latent=belief,
+      follow=follow,
+      nothing=rssm.nothing,
+      see=see,
+      acted=lambda features, action: (belief(features), self._encode(action)),
+    )
 
   # Imagination.
 
@@ -213,8 +255,7 @@ class _Model:
   def step(
     self, params: Params, latent: Belief, action: jax.Array, key: jax.Array
   ) -> tuple[Belief, Prediction]:
-    action = actions.encode(action, self._frame.spec.action_dim)
-    memory = self._rssm.advance(params, latent, action)
+    memory = self._rssm.advance(params, latent, self._encode(action))
     said, belief = self._said(params, latent, memory, key)
     return belief, self._frame.prediction(said)
 
@@ -224,11 +265,10 @@ class _Model:
     """What comes of a step that has led from `before` to `memory`."""
     frame, heads = self._frame, self._heads
     logits = self._rssm.prior(params, memory)
-    sampled = self._config.latent == "sample"
-    after = Belief(draw(logits, key if sampled else None), memory)
+    after = Belief(draw(logits, self._chance(key)), memory)
     belief, change = after.features(), jnp.concatenate([before.sample, memory], -1)
-    obs = self._tokens(frame.obs, heads.obs(params, heads.decoded(params, belief)))
-    state = self._tokens(frame.state, heads.state(params, belief))
+    obs = outright(frame.obs, heads.obs(params, heads.decoded(params, belief)))
+    state = outright(frame.state, heads.state(params, belief))
     view = direct.one_view(frame.state.standardised(state), frame.obs.standardised(obs))
     discrete = frame.spec.action_kind == "discrete"
     said = Said(
@@ -241,40 +281,6 @@ class _Model:
       std=jnp.zeros_like(view),
     )
     return said, after
-
-  def _tokens(self, codec: Codec, output: jax.Array) -> Tokens:
-    """What a decoder says is no change of anything."""
-    blank = jax.tree.map(jnp.zeros_like, codec.encode(output))
-    return codec.decode(output[..., None, :], blank)
-
-
-def _as_windows(t: Transition, weight: jax.Array) -> tuple[Transition, jax.Array]:
-  if weight.ndim == 1:
-    return jax.tree.map(lambda x: x[:, None], (t, weight))
-  return t, weight
-
-
-def _with_last(t: Transition) -> Transition:
-  """A window's T steps, and what the last of them led to, where nothing is done."""
-  last = jax.tree.map(lambda x: x[:, -1:], t)
-  last = last._replace(
-    obs=last.next_obs,
-    state=last.next_state,
-    legal=last.next_legal,
-    action=jnp.zeros_like(last.action),
-    time=last.time + 1,
-  )
-  return jax.tree.map(lambda x, y: jnp.concatenate([x, y], 1), t, last)
-
-
-def _fresh(t: Transition) -> jax.Array:
-  """Steps [B, T] that do not go on from the one before, whatever came before them.
-
-  The first of a window, of an episode, and those whose row is repeated beyond an
-  episode's end or before its beginning.
-  """
-  first = jnp.ones_like(t.time[:, :1], bool)
-  return jnp.concatenate([first, t.time[:, 1:] != t.time[:, :-1] + 1], 1)
 
 
 def _huber(said: Tokens, came: Tokens) -> jax.Array:

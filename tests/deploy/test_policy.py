@@ -43,7 +43,7 @@ def _played_by_the_house(run_dir):
   config, known = playback.of_run(run_dir)
   system = playback.compose_of(config, known)
   mesh = parallel.make_mesh(config.num_seeds, 1)
-  _, params = playback._played(config, system, mesh, run_dir, known.spec, False)
+  _, params = playback.played(config, system, mesh, run_dir, known.spec, False)
   num = config.num_seeds * config.evaluation.episodes
   obs, legal = _recorded(known.spec, num)
   done: list[np.ndarray] = []

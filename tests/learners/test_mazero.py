@@ -141,7 +141,7 @@ def test_every_step_halves_the_gradient(windows):
   first = jax.random.normal(jax.random.key(3), (16, 2, 16))
 
   def last(first, which):
-    return unrolled.unroll(parts, params, first, encoded)[:, which].sum()
+    return parts.net.unroll(params, first, encoded)[:, which].sum()
 
   # The last layer of a step begins at 0: latents stay what they are.
   np.testing.assert_allclose(jax.grad(last)(first, 0), jnp.ones(first.shape))

@@ -554,7 +554,7 @@ _MEMORY = tuple(
     ),
     (
       "rssm-padding-remembered",
-      "world_models/rssm.py",
+      "world_models/parts/histories.py",
       "t.time[:, 1:] != t.time[:, :-1] + 1",
       "t.time[:, 1:] < t.time[:, :-1]",
       "a first row repeated in front is remembered as often",
@@ -847,7 +847,7 @@ _SEARCHED = tuple(
     ),
     (
       "unrolled-whole",
-      "learners/parts/unrolled.py",
+      "networks/latent_model.py",
       "0.5 * after + 0.5 * jax.lax.stop_gradient(after), after",
       "after, after",
       "gradients are not halved from step to step",
@@ -982,7 +982,34 @@ _DRAWN = tuple(
   )
 )
 
+_BELIEVED = tuple(
+  Mutant(name, file, old, new, breaks, ("imagination/test_believed.py",))
+  for name, file, old, new, breaks in (
+    (
+      "belief-hindsight",
+      "imagination/believed.py",
+      "now, after = features[:, :-1], features[:, 1:]",
+      "now, after = features[:, 1:], features[:, 1:]",
+      "clones know what their actions have led to",
+    ),
+    (
+      "belief-forgets",
+      "imagination/believed.py",
+      "return (beliefs.acted(features, action), memory), action",
+      "return (before, memory), action",
+      "in a game each step is the first",
+    ),
+    (
+      "belief-without-actions",
+      "world_models/rssm.py",
+      "(belief(features), self._encode(action))",
+      "(belief(features), 0.0 * self._encode(action))",
+      "what was done does not count in a game",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
 MUTANTS += (*_OWN, *_LOGGERS)
-MUTANTS += _DRAWN
+MUTANTS += (*_DRAWN, *_BELIEVED)

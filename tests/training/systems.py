@@ -46,7 +46,9 @@ def reads_entities(config: ExperimentConfig) -> bool:
 def _narrow(kind, chosen: Component) -> Component:
   fields = dataclasses.asdict(chosen.config) | {"hidden_size": 16}
   if chosen.name == "rssm":
-    fields |= {"window": 4, "num_categoricals": 2, "num_classes": 4, "num_layers": 1}
+    fields |= {"window": 4, "num_categoricals": 2, "num_classes": 4}
+  if "num_layers" in fields:
+    fields["num_layers"] = 1
   if "network" in fields:
     fields["network"] = "mlp"  # the corridor has no layout
   return component(kind, chosen.name, **fields)

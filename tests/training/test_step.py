@@ -146,7 +146,9 @@ _SLOW = (
   "morel",
   "sumo",
   "mamba",
+  "mamba_native",
 )
+_SLOW_CONTINUOUS = ("logo_omiga", "sumo", "mamba", "mamba_native")
 _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
   for name in presets.names()
@@ -168,7 +170,7 @@ def test_presets_train_and_are_traced_once(loaded, preset):
   "preset",
   [
     "logo_macql",
-    *(pytest.param(x, marks=pytest.mark.slow) for x in ("logo_omiga", "sumo", "mamba")),
+    *(pytest.param(x, marks=pytest.mark.slow) for x in _SLOW_CONTINUOUS),
   ],
 )
 def test_the_same_presets_train_on_continuous_actions(continuous, preset):

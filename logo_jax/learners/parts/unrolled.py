@@ -97,7 +97,7 @@ def loss(
   encoded = actions.encode(t.action[:, :steps], net.spec.action_dim)
   obs = jnp.concatenate([t.obs[:, :1], t.next_obs[:, :steps]], 1)
   seen = net.encode(params, obs)
-  after = unroll(parts, params, seen[:, 0], encoded)  # [B, U, N, H]
+  after = net.unroll(params, seen[:, 0], encoded)  # [B, U, N, H]
   everywhere = jnp.concatenate([seen[:, :1], after], 1)
   here, behind = batch.weight[:, : steps + 1], batch.weight[:, :steps]
   outputs, legal = net.policy(params, everywhere), t.legal[:, : steps + 1]
@@ -122,26 +122,6 @@ def loss(
   return total, metrics | {"learner/value_target": jnp.mean(here * value)}
 
 
-def unroll(
-  parts: Parts, params: Params, first: jax.Array, encoded: jax.Array
-) -> jax.Array:
-  """Latents [B, U, N, H] behind recorded steps, of which each halves the gradient.
-
-  Args:
-    parts: the network.
-    params: of the network.
-    first: [B, N, H] latents of what is observed.
-    encoded: [B, U, N, A] actions.
-  """
-
-  def move(h: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
-    after = parts.net.move(params, h, action)
-    return 0.5 * after + 0.5 * jax.lax.stop_gradient(after), after
-
-  _, after = jax.lax.scan(move, first, jnp.moveaxis(encoded, 1, 0))
-  return jnp.moveaxis(after, 0, 1)
-
-
 def _of_steps(
   parts: Parts, params: Params, batch: Batch, steps: tuple[jax.Array, ...]
 ) -> dict[str, jax.Array]:
@@ -157,15 +137,12 @@ def _of_steps(
   encoded, after, seen = steps
   net, t, num = parts.net, batch.transition, encoded.shape[1]
   reward = parts.config.reward_scale * t.reward[:, :num]
-  wanted = jax.lax.stop_gradient(net.project(params, seen))
-  foreseen = net.predict(params, net.project(params, after))
-  cosine = optax.cosine_similarity(foreseen, wanted, epsilon=1e-6)
   costs = {
     "reward": two_hot.cross_entropy(net.reward(params, after, encoded), reward),
     "end": optax.sigmoid_binary_cross_entropy(
       net.goes_on(params, after, encoded), t.discount[:, :num]
     ),
-    "consistency": -cosine,
+    "consistency": net.distance(params, after, seen),
   }
   if net.spec.action_kind == "discrete":
     legal = t.next_legal[:, :num].astype("float32")

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from logo_jax.config import ExperimentConfig
 from logo_jax.data.dataset import transitions
+from logo_jax.imagination import believed
+from logo_jax.imagination.rollout import at_start
 from logo_jax.imagination.rollouts import imagine_rollouts
 from logo_jax.training import segments
 from logo_jax.training.compose import System
@@ -23,20 +25,25 @@ def make(system: System, config: ExperimentConfig, axis_name: str | None) -> Sou
   """
   imagination = system.imagination
   assert imagination is not None
+  beliefs, window = system.beliefs, imagination.model.window
+  if beliefs is not None:
+    model = believed.in_beliefs(imagination.model)
+    imagination = imagination._replace(model=model)
   num_starts = config.num_starts // config.data_parallel
   budget = config.horizon, system.max_steps
 
   def plan(data: Dataset, keys: UpdateKeys) -> jax.Array:
-    window = imagination.model.window
     return segments.draw_starts(data.starts, num_starts, window, keys.real)
 
   def draw(
     ready: tuple[()], acting: Acting, rows: Rows, index: jax.Array, keys: UpdateKeys
   ) -> tuple[Rollouts, Metrics]:
     del ready
-    starts = transitions(rows, index)
+    starts, key = transitions(rows, index), keys.imagined
+    if beliefs is not None:
+      key, k_told = jax.random.split(key)
+      starts = at_start(believed.told(beliefs, acting.model, starts, k_told))
     actor = system.learner.explorer or system.learner.actor
-    key = keys.imagined
     r = imagine_rollouts(imagination, actor, acting, starts, budget, key)
     metrics = _metrics(r)
     total = r.weight.sum()
