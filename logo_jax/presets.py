@@ -179,6 +179,21 @@ _PRESETS = {
   "mazero": lambda: ExperimentConfig(
     "mazero", component("learner", "mazero"), batch_size=256
   ),
+  # MAZero's model in LOGO's place, with decoders; MACQL learns on what these say.
+  "mazero_macql": lambda: dataclasses.replace(
+    compositions.model_based(
+      "mazero_macql", model="value_equivalent", uncertainty="none", weighting="uniform"
+    ),
+    fit=FitConfig(
+      updates=20_000,
+      batch_size=640,
+      learning_rate=5e-4,
+      interval=1_000,
+      patience=10,
+      unroll=5,
+      unroll_updates=20_000,
+    ),
+  ),
   # MAMBA's model (Egorov & Shpilman, 2022) in LOGO's place; MACQL learns on what it
   # decodes, drawn uniformly. Its code's batches, 40 windows of 20 steps, and rate. A
   # start filters a window: fewer rollouts are begun, and kept for longer.

@@ -14,6 +14,7 @@ _MODULES = {
     "direct": "logo_jax.world_models.direct",
     "ensemble": "logo_jax.world_models.ensemble",
     "rssm": "logo_jax.world_models.rssm",
+    "value_equivalent": "logo_jax.world_models.value_equivalent",
   },
   "uncertainty": {
     "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",

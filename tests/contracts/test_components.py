@@ -15,6 +15,7 @@ from tests import skirmish, toys
 from tests.learners import problems
 
 ROWS = 24
+_OF_THEIR_OWN = ("rssm", "value_equivalent")  # models with tests of their own
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,8 @@ def _models():
     hints = typing.get_type_hints(registry.module("model", name).Config)
     for network in typing.get_args(hints.get("network")) or ("mlp",):
       # Members are direct models, and LOGO's networks have tests of their own.
-      # An entity model costs most to compile, and MAMBA's has tests of its own.
-      slow = (network == "entity" and name != "direct") or name == "rssm"
+      # An entity model costs most to compile.
+      slow = (network == "entity" and name != "direct") or name in _OF_THEIR_OWN
       yield pytest.param(name, network, marks=pytest.mark.slow if slow else ())
 
 

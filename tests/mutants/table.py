@@ -982,6 +982,26 @@ _DRAWN = tuple(
   )
 )
 
+_DECODED = tuple(
+  Mutant(name, file, old, new, breaks, ("world_models/test_value_equivalent.py",))
+  for name, file, old, new, breaks in (
+    (
+      "decoded-beyond",
+      "world_models/value_equivalent.py",
+      "jnp.roll(weight, -1, axis=1) > 0",
+      "jnp.roll(weight, -1, axis=1) > -1",
+      "returns go on beyond the end of an episode",
+    ),
+    (
+      "decoded-before",
+      "world_models/value_equivalent.py",
+      "return after, self._frame.prediction(self._said(params, after, encoded))",
+      "return after, self._frame.prediction(self._said(params, latent, encoded))",
+      "rollouts say what was before a step, not what comes of it",
+    ),
+  )
+)
+
 _BELIEVED = tuple(
   Mutant(name, file, old, new, breaks, ("imagination/test_believed.py",))
   for name, file, old, new, breaks in (
@@ -1012,4 +1032,4 @@ _BELIEVED = tuple(
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
 MUTANTS += (*_OWN, *_LOGGERS)
-MUTANTS += (*_DRAWN, *_BELIEVED)
+MUTANTS += (*_DRAWN, *_BELIEVED, *_DECODED)

@@ -147,8 +147,9 @@ _SLOW = (
   "sumo",
   "mamba",
   "mamba_native",
+  "mazero_macql",
 )
-_SLOW_CONTINUOUS = ("logo_omiga", "sumo", "mamba", "mamba_native")
+_SLOW_CONTINUOUS = ("logo_omiga", "sumo", "mamba", "mamba_native", "mazero_macql")
 _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
   for name in presets.names()
