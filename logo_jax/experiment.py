@@ -21,6 +21,7 @@ from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
 from logo_jax.training import (
   compose,
+  fit_loop,
   hosts,
   loop,
   matching,
@@ -240,7 +241,7 @@ def _work(session: Session, loaded: LoadedDataset) -> dict[str, Any] | None:
     evaluator = Evaluator(env, actor, session.mesh, config)
   model_params = ()
   if imagination is not None:
-    model_params = loop.fit_model(session)
+    model_params = fit_loop.fit_model(session)
     if model_params is None:
       return None
   state = loop.train(session, evaluator, model_params)

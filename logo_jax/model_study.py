@@ -21,7 +21,7 @@ from logo_jax.logging import graceful_stop, say
 from logo_jax.registry import Component
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import compose, loop, parallel
+from logo_jax.training import compose, fit_loop, parallel
 from logo_jax.training.session import Seconds, Session
 from logo_jax.types import Params, Statistics, Uncertainty
 
@@ -157,7 +157,9 @@ def fit(
     spent = rows[-1].get("seconds/fit_model", 0.0) if rows else 0.0
     seconds = Seconds({"fit_model": spent})
     data = parallel.place(loaded.data, mesh)
-    params = loop.fit_model(Session(config, system, mesh, data, folder, stop, seconds))
+    params = fit_loop.fit_model(
+      Session(config, system, mesh, data, folder, stop, seconds)
+    )
     if params is None:
       say(f"stopped; the same command resumes {folder.path}")
       return None

@@ -31,7 +31,7 @@ def weights(
   Raises:
     ValueError: there is no checkpoint, or it has other shapes.
   """
-  keys = seed_keys(config, 0)
+  keys = seed_keys(config, "model")
   shapes = parallel.by_seed(jax.eval_shape(jax.vmap(learner.init), keys), mesh)
   path = RunFolder(run_dir).checkpoints / "train"
   try:

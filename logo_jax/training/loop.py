@@ -1,6 +1,5 @@
-"""The host loops of both phases: log, save, evaluate between compiled chunks."""
+"""The host loop of phases 2 and 3: log, save, evaluate between compiled chunks."""
 
-import pathlib
 import time
 from typing import Any
 
@@ -9,14 +8,12 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from logo_jax import metric_lines
 from logo_jax.checkpoint import Checkpointer
 from logo_jax.config import ExperimentConfig
 from logo_jax.data import stream
 from logo_jax.logging import progress
-from logo_jax.training import begin, feeds, parallel, plans
+from logo_jax.training import begin, feeds, parallel, plans, stored
 from logo_jax.training.compose import System
-from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (
   ClippingAlarm,
   Evaluator,
@@ -35,94 +32,6 @@ from logo_jax.training.step import (
   stages,
 )
 from logo_jax.types import Dataset, Params
-
-_KEYS = {"model": 0, "train": 1, "clone": 2, "value": 3}  # of phases
-
-
-def fit_model(session: Session) -> Params | None:
-  """Phase 1 of Algorithm 1: fits the world models of all seeds.
-
-  Args:
-    session: the experiment; resumed if its folder holds a checkpoint of this phase.
-
-  Returns:
-    The parameters of the smallest selection error with a leading axis of seeds, or None
-    if the process was asked to stop.
-
-  Raises:
-    Diverged: a loss is not finite.
-  """
-  config = session.config.fit
-  (first, _), *_ = phases(config)
-  fit = _make_fit(session, first)
-  keys = seed_keys(session.config, _KEYS["model"])
-  state = parallel.map_init(fit.init, session.mesh, keys, shared=())
-  with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
-    state, step = _resume(session, checkpoints, state, "model")
-    if step == 0 and session.config.model_run:
-      state, step = _take_over(session.config.model_run, checkpoints, state)
-    with progress("fit model", config.updates, initial=step) as bar:
-      begin = 0
-      for length, end in phases(config):
-        if step == begin > 0:  # a phase of its own, with its own patience
-          # What it draws does not depend on when the one before has stopped.
-          state = state._replace(
-            stale=jnp.zeros_like(state.stale), step=jnp.full_like(state.step, begin)
-          )
-        state, step = _fit_phase(
-          session, _make_fit(session, length), state, (step, end), checkpoints, bar
-        )
-        if session.stop and step < end:
-          return None
-        begin = end
-  return state.best_params
-
-
-def _make_fit(session: Session, length: int) -> Fit:
-  assert session.system.imagination is not None
-  return make_fit(
-    session.system.imagination.model,
-    session.config.fit,
-    parallel.batch_axis(session.mesh),
-    session.config.data_parallel,
-    length,
-  )
-
-
-def _fit_phase(
-  session: Session,
-  fit: Fit,
-  state: FitState,
-  steps: tuple[int, int],
-  checkpoints: Checkpointer,
-  bar: Any,
-) -> tuple[FitState, int]:
-  """Steps from the first to the second; fewer if the process is asked to stop.
-
-  Returns:
-    The state, and the step it has reached; the second if all runs have stopped early.
-  """
-  config, mesh = session.config.fit, session.mesh
-  step, end = steps
-  chunk = parallel.map_chunk(fit.chunk, mesh, state, stream.on_host(session.data))
-  reads = feeds.make_feeds(
-    session.data, fit.draw, mesh, state.key, config.interval, end
-  )
-  with reads as feed:
-    while step < end and int(state.stale.min()) < config.patience:
-      if session.stop:
-        return state, step
-      start = time.monotonic()
-      state, metrics = chunk(state, feed(step))
-      logged = by_seed(metrics)
-      session.seconds.add("fit_model", time.monotonic() - start)
-      step += config.interval
-      check_finite(means(logged), step, "model step")
-      session.folder.log(step, logged | session.seconds.as_metrics(), "model")
-      checkpoints.save(step, state)
-      error = logged["model/selection_error"].mean()
-      bar.advance(config.interval, {"error": error})
-  return state, max(step, end)
 
 
 def train(
@@ -144,13 +53,13 @@ def train(
   system, config, mesh = session.system, session.config, session.mesh
   state = None
   for stage in stages(system, config):
-    if _is_over(session, stage.name):
+    if stored.is_over(session, stage.name):
       continue
     functions = make_train(system, config, parallel.batch_axis(mesh), stage.name)
-    keys = seed_keys(config, _KEYS[stage.name])
+    keys = seed_keys(config, stage.name)
     if state is None:
       state = init_train(functions, mesh, keys, model_params, session.data)
-      if not _has_checkpoint(session, stage.name):
+      if not stored.has_checkpoint(session, stage.name):
         state = begin.with_weights(session, state)
     else:  # the learner goes on, and all that its first phase was given stays
       state = _begin(state, keys)
@@ -176,7 +85,7 @@ def _train_stage(
   title = f"train {config.preset}" if last else stage.name
   with Checkpointer(folder, config.checkpoint.keep if last else 1) as checkpoints:
     fresh = checkpoints.latest_step() is None
-    state, step = _resume(session, checkpoints, state, stage.name)
+    state, step = stored.resume(session, checkpoints, state, stage.name)
     if fresh and evaluator:  # the curve's first point: the policy as training finds it
       first = _evaluate(session, evaluator, state)
       session.folder.log(0, first | session.seconds.as_metrics(), stage.name)
@@ -210,7 +119,7 @@ def _train_stage(
 
 def policy_params(config: ExperimentConfig, system: System, mesh: Mesh) -> Params:
   """Shapes, dtypes and layout of the parameters of all seeds' learners."""
-  keys = seed_keys(config, _KEYS["train"])
+  keys = seed_keys(config, "train")
   shapes = jax.eval_shape(jax.vmap(system.learner.init), keys).params
   return parallel.by_seed(shapes, mesh)
 
@@ -220,7 +129,7 @@ def train_state(
 ) -> TrainState:
   """Shapes, dtypes and layout of the state that `train` checkpoints."""
   steps = make_train(system, config, parallel.batch_axis(mesh))
-  keys = seed_keys(config, _KEYS["train"])
+  keys = seed_keys(config, "train")
   model_params = ()
   if system.imagination is not None:
     shapes = jax.eval_shape(jax.vmap(system.imagination.model.init), keys)
@@ -243,40 +152,6 @@ def _begin(state: TrainState, keys: jax.Array) -> TrainState:
   """A phase's last state as the first one of the next phase."""
   steps = parallel.put(jax.vmap(phase_keys)(keys)[:, 2], state.key.sharding)
   return state._replace(key=steps, step=jnp.zeros_like(state.step))
-
-
-def _is_over(session: Session, phase: str) -> bool:
-  """Whether a later phase has begun, whose state holds all that this one has done."""
-  later = metric_lines.PHASES[metric_lines.PHASES.index(phase) + 1 :]
-  return any(_has_checkpoint(session, name) for name in later)
-
-
-def _has_checkpoint(session: Session, phase: str) -> bool:
-  path = session.folder.checkpoints / phase
-  if not path.exists():
-    return False
-  with Checkpointer(path, read_only=True) as checkpoints:
-    return checkpoints.latest_step() is not None
-
-
-def _resume(
-  session: Session, checkpoints: Checkpointer, state: Any, phase: str
-) -> tuple[Any, int]:
-  """The last checkpointed state, or `state` itself, and its step."""
-  state, step = checkpoints.restore_sound(state)
-  if not _is_over(session, phase):
-    session.folder.truncate_after(-1 if step is None else step, phase)
-  return state, step or 0
-
-
-def _take_over(run_dir: str, checkpoints: Checkpointer, state: Any) -> tuple[Any, int]:
-  """The fit of another run as if it had been this one's."""
-  path = pathlib.Path(run_dir) / "checkpoints" / "model"
-  with Checkpointer(path, read_only=True) as others:
-    state, step = others.restore_sound(state)
-    assert step is not None  # `experiment` has looked
-  checkpoints.save(step, state)
-  return state, step
 
 
 def _evaluate(

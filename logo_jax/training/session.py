@@ -52,11 +52,14 @@ class Session(NamedTuple):
   seconds: Seconds
 
 
-def seed_keys(config: ExperimentConfig, phase: int) -> jax.Array:
+_KEYS = {"model": 0, "train": 1, "clone": 2, "value": 3}  # of phases
+
+
+def seed_keys(config: ExperimentConfig, phase: str) -> jax.Array:
   """One key per seed; the same for a seed in whatever company it runs."""
   seeds = np.arange(config.seed, config.seed + config.num_seeds)
   keys = jax.vmap(jax.random.key)(seeds)
-  return jax.vmap(lambda key: jax.random.fold_in(key, phase))(keys)
+  return jax.vmap(lambda key: jax.random.fold_in(key, _KEYS[phase]))(keys)
 
 
 def by_seed(metrics: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from logo_jax.data import dataset, store
 from logo_jax.imagination.acted import Imagination
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import loop, parallel
+from logo_jax.training import fit_loop, parallel
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import phases
 from logo_jax.training.session import Seconds, Session
@@ -91,7 +91,7 @@ def _fit(model, stored, path, fit, asked=10_000, **changes):
   data = parallel.place(loaded.data, mesh)
   with RunFolder.open(path, config_lib.to_dict(config)) as folder:
     session = Session(config, system, mesh, data, folder, Stop(), Seconds({}))  # type: ignore
-    params = loop.fit_model(session)
+    params = fit_loop.fit_model(session)
   rows = [
     {k: v for k, v in row.items() if not k.startswith(("time", "seconds"))}
     for row in runs.read_metrics(path)

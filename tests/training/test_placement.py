@@ -13,7 +13,7 @@ from logo_jax.evaluation import model_error
 from logo_jax.registry import component
 from logo_jax.reporting import runs
 from logo_jax.run_folder import RunFolder
-from logo_jax.training import loop, parallel
+from logo_jax.training import fit_loop, loop, parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.session import Evaluator, Seconds, Session
 from tests import toys
@@ -65,7 +65,7 @@ def _run(config, stored, path, chunks=1_000):
     evaluator = Evaluator(toys.corridor(), actor, session.mesh, config)
     model_params, errors = (), {}
     if session.system.imagination is not None:
-      model_params = loop.fit_model(session)
+      model_params = fit_loop.fit_model(session)
       if model_params is None:
         return None
     state = loop.train(session, evaluator, model_params)
