@@ -25,6 +25,10 @@ wide as LOGO; and "matched", so wide that one member has as many parameters as L
 which each member is as good a model as LOGO may be expected to be. LOGO's parameters
 include an encoder that only its training uses.
 
+Others (`--others`) are timed beside those of the first network, as their presets have
+them; training steps are of single transitions, though models with a memory learn on
+windows.
+
 Prints a table, and JSON with `--out`.
 
 Example: python benchmarks/model_step.py --scenario=smax/2s3z --networks=mlp,entity \
@@ -43,6 +47,9 @@ from logo_jax.sweep import model_step
 _SCENARIO = flags.DEFINE_string("scenario", "smax/2s3z", "Whose steps.")
 _NETWORKS = flags.DEFINE_list("networks", ["mlp", "entity"], "Of mlp and entity.")
 _MEMBERS = flags.DEFINE_list("members", ["5", "7"], "Sizes of ensembles.")
+_OTHERS = flags.DEFINE_list(
+  "others", [], "Presets whose world models are timed as they are: mamba, mazero_macql."
+)
 _HIDDEN = flags.DEFINE_integer("hidden_size", 256, "LOGO's, units.", 2)
 _TRAJECTORIES = flags.DEFINE_integer("trajectories", 500, "How many.", 1)
 _HORIZON = flags.DEFINE_integer("horizon", 10, "Steps of each.", 1)
@@ -62,6 +69,7 @@ def main(argv: list[str]) -> None:
     networks=tuple(_NETWORKS.value),
     members=tuple(int(text) for text in _MEMBERS.value),
     hidden_size=_HIDDEN.value,
+    others=tuple(_OTHERS.value),
     trajectories=_TRAJECTORIES.value,
     horizon=_HORIZON.value,
     batch_size=_BATCH.value,

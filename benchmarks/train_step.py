@@ -23,7 +23,7 @@ from logo_jax import cli, experiment, files, outcomes, presets, profiling
 from logo_jax.config import ExperimentConfig
 from logo_jax.training import parallel
 from logo_jax.training.compose import System, compose
-from logo_jax.training.fit_model import make_fit
+from logo_jax.training.fit_model import make_fit, phases
 from logo_jax.training.step import make_train, stages
 
 _PRESET = flags.DEFINE_string("preset", "logo_macql", "Which system.")
@@ -38,6 +38,7 @@ _OUT = flags.DEFINE_string("out", None, "Where to write the JSON, beside printin
 def main(argv: list[str]) -> None:
   del argv
   config = presets.get(_PRESET.value)
+  (length, _), *_ = phases(config.fit)  # of the windows that the fit begins with
   config = dataclasses.replace(
     config,
     dataset=_DATASET.value,
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
   peak = report["matmul_gflops"]
   model_params: Any = ()
   if system.imagination is not None:
-    fit = make_fit(system.imagination.model, config.fit)
+    fit = make_fit(system.imagination.model, config.fit, length=length)
     state = parallel.map_init(fit.init, mesh, keys, shared=data)
     model_params = jax.tree.map(jnp.copy, state.params)
     report["fit_model"] = _measure(fit.chunk, mesh, state, data, peak, _STEPS.value)

@@ -35,6 +35,8 @@ class Config:
   # "same": others as wide as LOGO. "matched": so wide that one member of an ensemble
   # has as many parameters.
   sizes: tuple[str, ...] = ("same", "matched")
+  # Presets whose world models are timed beside those of the first network, as they are.
+  others: tuple[str, ...] = ()
   trajectories: int = 500
   horizon: int = 10  # steps of each
   batch_size: int = 128  # transitions of a training step
@@ -104,6 +106,7 @@ def measured(
     subjects(loaded, network, config.hidden_size, config.members, config.sizes)
     for network in config.networks
   ]  # all before any is timed: a network may not fit the scenario
+  timed[0] += others(loaded, config.others)
   inputs = draw(loaded, config.trajectories, config.horizon, config.batch_size)
   about = {"device": outcomes.device_name(), "versions": outcomes.versions()}
   report: dict[str, Any] = about | dataclasses.asdict(config) | {"models": []}
@@ -184,6 +187,24 @@ def subjects(
   for size in sizes:
     found.append(make("direct", size, widths[size]))
     found += [make("ensemble", size, widths[size], number) for number in members]
+  return found
+
+
+def others(loaded: dataset.LoadedDataset, names: Sequence[str]) -> list[Subject]:
+  """World models of presets, with networks of their own.
+
+  Raises:
+    ValueError: there is no such preset, or it has none.
+  """
+  found = []
+  for name in names:
+    chosen = presets.get(name)
+    if chosen.model is None or chosen.uncertainty is None:
+      raise ValueError(f"others: {name!r} has no world model")
+    model = registry.make("model", chosen.model, loaded.spec, loaded.statistics)
+    uncertainty = registry.make("uncertainty", chosen.uncertainty, loaded.statistics)
+    width = chosen.model.config.hidden_size
+    found.append(Subject("own", "own", name, width, model, uncertainty))
   return found
 
 

@@ -35,6 +35,8 @@ def test_all_models_say_the_same_of_every_step(loaded, inputs, network):
   said, trained = set(), set()
   chosen = bench.subjects(loaded, network, 16, [2])
   assert [subject.name for subject in chosen] == NAMES
+  if network == "mlp":
+    chosen += bench.others(loaded, ["mazero_macql"])
   for subject in chosen:
     program = bench.Programs(subject.model, subject.uncertainty, inputs)
     seed = np.int32(0)
@@ -115,6 +117,11 @@ def test_trajectories_follow_their_episode(loaded, inputs):
   np.testing.assert_array_equal(inputs.actions[:, 0], first)
   with pytest.raises(ValueError, match="no held-out episode has 9 steps"):
     bench.draw(loaded, trajectories=3, horizon=9, batch_size=4)
+
+
+def test_who_has_no_model_is_not_timed(loaded):
+  with pytest.raises(ValueError, match="others: 'macql' has no world model"):
+    bench.others(loaded, ["macql"])
 
 
 def test_bad_flags_are_refused_in_one_line():
