@@ -200,20 +200,23 @@ def cut_short(num: int = 80, length: int = 25, seed: int = 0) -> StoredDataset:
 LQ_PUSH, LQ_COST, LQ_DISCOUNT = 0.4, 0.1, 0.9
 
 
-def linear_quadratic(num: int = 400, seed: int = 0) -> StoredDataset:
+def linear_quadratic(
+  num: int = 400, seed: int = 0, noise: float = 0.5
+) -> StoredDataset:
   """Two agents push a number towards 0: x' = x + 0.4 (a1 + a2).
 
   A step pays -(x^2 + 0.1 (a1^2 + a2^2)); episodes of 8 steps end by time alone. The
-  data do half of what is right, a = -0.5 x, with much noise. At a discount of 0.9 the
-  best policy is a = -0.977 x for both (`lq_gain`).
+  data do half of what is right, a = -0.5 x, with much noise; what it takes beyond -1 or
+  1 is clipped. At a discount of 0.9 the best policy is a = -0.977 x for both
+  (`lq_gain`).
   """
   spec = EnvSpec("toy/lq", 2, 1, 1, "continuous", 1, 8)
   rng = np.random.default_rng(seed)
   x = rng.uniform(-1, 1, (num, 1)).astype(np.float32)
   steps = []
   for step in range(9):
-    noise = 0.5 * rng.standard_normal((num, 2))
-    action = np.clip(noise - 0.5 * x, -1, 1).astype(np.float32) * (step < 8)
+    added = noise * rng.standard_normal((num, 2))
+    action = np.clip(added - 0.5 * x, -1, 1).astype(np.float32) * (step < 8)
     reward = -(x[:, 0] ** 2 + LQ_COST * (action**2).sum(-1)) * (step < 8)
     steps.append(
       Rows(
