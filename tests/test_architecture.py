@@ -136,18 +136,18 @@ def test_binaries_stay_short(path):
 
 
 def test_importing_the_package_is_cheap():
-  """At most two seconds more than JAX itself, and nothing heavy."""
+  """At most two seconds of CPU more than JAX itself, and nothing heavy."""
   code = (
-    "import jax, time, sys; start = time.perf_counter(); import logo_jax;"
+    "import jax, time, sys; start = time.process_time(); import logo_jax;"
     "from logo_jax import types, config, presets, experiment;"
     "heavy = {'jaxmarl', 'orbax', 'matplotlib', 'tensorboardX', 'wandb'};"
     "heavy &= set(sys.modules);"
-    "print(time.perf_counter() - start, sorted(heavy))"
+    "print(time.process_time() - start, sorted(heavy))"
   )
   out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
   seconds, heavy = out.stdout.split(maxsplit=1)
   assert heavy.strip() == "[]"
-  assert float(seconds) < 4.0  # 2 on an idle machine
+  assert float(seconds) < 2.0
 
 
 def test_nothing_is_pickled():
