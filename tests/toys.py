@@ -11,6 +11,11 @@ from logo_jax.types import Environment, EnvSpec, HostEnvironment, Rows, TimeStep
 CELLS, MAX_STEPS = 4, 8
 
 
+def long(function):
+  """Compiled for hundreds of steps, better than what tests run once (`conftest.py`)."""
+  return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1})
+
+
 def corridor() -> Environment:
   """Two agents on a line of four cells; both at the right end is a win.
 

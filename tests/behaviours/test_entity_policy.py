@@ -15,10 +15,16 @@ _SPEC = base.make("smax/3m").spec  # 3 agents, 3 enemies; 13 features of a unit,
 _ALLIES, _UNIT, _MOVES = 2, 13, 5
 
 
+@jax.jit
+def _outputs(params, obs):
+  return policy.outputs(params, obs, _SPEC)
+
+
 @pytest.fixture(scope="module")
 def params():
   """Far from uniform."""
-  start = policy.init(_SPEC, (16,), jax.random.key(0), entities=True)
+  init = jax.jit(lambda key: policy.init(_SPEC, (16,), key, entities=True))
+  start = init(jax.random.key(0))
   return jax.tree.map(
     lambda x: x + 0.3 * jax.random.normal(jax.random.key(1), x.shape), start
   )
@@ -38,8 +44,8 @@ def _swap(obs, i, j):
 
 def test_enemies_that_swap_places_swap_their_logits(params):
   obs = _obs()
-  before = policy.outputs(params, obs, _SPEC)
-  after = policy.outputs(params, _swap(obs, _ALLIES, _ALLIES + 2), _SPEC)
+  before = _outputs(params, obs)
+  after = _outputs(params, _swap(obs, _ALLIES, _ALLIES + 2))
   assert before.shape == (4, 3, _MOVES + 3)
   swapped = before[..., [*range(_MOVES), _MOVES + 2, _MOVES + 1, _MOVES]]
   np.testing.assert_allclose(after, swapped, atol=1e-5)
@@ -48,17 +54,15 @@ def test_enemies_that_swap_places_swap_their_logits(params):
 
 def test_mates_that_swap_places_make_no_difference(params):
   obs = _obs()
-  before = policy.outputs(params, obs, _SPEC)
-  np.testing.assert_allclose(
-    policy.outputs(params, _swap(obs, 0, 1), _SPEC), before, atol=1e-5
-  )
+  before = _outputs(params, obs)
+  np.testing.assert_allclose(_outputs(params, _swap(obs, 0, 1)), before, atol=1e-5)
 
 
 def test_a_unit_that_mates_attack_is_another_target(params):
   """Of 8 actions the last is number 7: an attack on the second enemy is 6 / 7."""
   obs = _obs()
-  before = policy.outputs(params, obs, _SPEC)
-  after = policy.outputs(params, obs.at[:, 0, 5].set(6 / 7), _SPEC)
+  before = _outputs(params, obs)
+  after = _outputs(params, obs.at[:, 0, 5].set(6 / 7))
   at = entity_policy._places(_SPEC.layout)
   np.testing.assert_allclose(at.aims[0, 0], [0, 5 / 7, 6 / 7, 1], rtol=1e-6)
   np.testing.assert_array_equal(at.aimed[0, 0], np.eye(4, 3, -1))
@@ -71,9 +75,7 @@ def test_unseen_units_have_no_part_in_it(params):
   """A unit whose features are all 0 is out of sight, whatever the network's biases."""
   obs = _obs().at[..., : _ALLIES * _UNIT].set(0.0)  # no mates
   other = params._replace(mates=jax.tree.map(lambda x: x + 1.0, params.mates))
-  np.testing.assert_array_equal(
-    policy.outputs(params, obs, _SPEC), policy.outputs(other, obs, _SPEC)
-  )
+  np.testing.assert_array_equal(_outputs(params, obs), _outputs(other, obs))
 
 
 def test_it_is_stored_exactly(params, tmp_path):

@@ -114,12 +114,17 @@ def test_uncertainties(loaded, batch, name):
   params = jax.jit(model.init)(jax.random.key(0))
   t = batch.transition
   bank = t if uncertainty.bank_size else ()
-  scorer = uncertainty.init(model, params, t, bank, jax.random.key(1))
-  latent = model.start(params, t, jax.random.key(2))
-  _, p = jax.jit(model.step)(params, latent, t.action, jax.random.key(3))
-  score = uncertainty.score(scorer, t, p)
+
+  @jax.jit
+  def scored(params, t, bank):
+    scorer = uncertainty.init(model, params, t, bank, jax.random.key(1))
+    latent = model.start(params, t, jax.random.key(2))
+    _, p = model.step(params, latent, t.action, jax.random.key(3))
+    score = uncertainty.score(scorer, t, p)
+    return score, uncertainty.calibrate(scorer, score)
+
+  score, calibrated = scored(params, t, bank)
   assert score.shape == (ROWS,) and (score >= 0).all()
-  calibrated = uncertainty.calibrate(scorer, score)
   assert (calibrated >= 0).all() and np.isfinite(calibrated).all()
   assert uncertainty.accumulate(jnp.zeros(ROWS), score).shape == (ROWS,)
 
@@ -176,7 +181,7 @@ def _check_learner(data, name, window, **fields):
   learner = registry.make("learner", chosen, problems.context(data))
   assert learner.window == window
   batch = problems.draw_batch(data, ROWS, jax.random.key(9), window)
-  state = learner.init(jax.random.key(0))
+  state = jax.jit(learner.init)(jax.random.key(0))
   update = jax.jit(learner.update)
   new, metrics = update(state, batch, jax.random.key(1))
   _same_shapes(new, state)  # so that it can be scanned and donated
@@ -186,11 +191,12 @@ def _check_learner(data, name, window, **fields):
   again, _ = update(state, batch, jax.random.key(1))
   jax.tree.map(np.testing.assert_array_equal, new.params, again.params)
   t = jax.tree.map(lambda x: x[:, 0] if window > 1 else x, batch.transition)
+  act = jax.jit(learner.actor.act, static_argnames="greedy")
   for greedy in (False, True):
     carry = learner.actor.initial_carry((ROWS,))
     key = jax.random.key(4)
     now = Observed(t.obs, t.state, t.legal)
-    after, action = learner.actor.act(new.params, carry, now, key, greedy=greedy)
+    after, action = act(new.params, carry, now, key, greedy=greedy)
     _same_shapes(after, carry)
     assert action.shape == t.action.shape and action.dtype == t.action.dtype
     if kind == "discrete":

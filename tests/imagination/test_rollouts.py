@@ -58,8 +58,13 @@ def _rollouts(  # noqa: PLR0913  each test has one or two of these
     lambda params, carry, now, key: (carry, jnp.zeros((2, 1), jnp.int32)),
   )
   imagination = Imagination(_model(discount, draws), uncertainty, weighting)
-  budget, key = (horizon, max_steps), jax.random.key(0)
-  return imagine_rollouts(imagination, actor, ((), (), ()), starts, budget, key)
+  budget = horizon, max_steps
+
+  @jax.jit
+  def run(key):
+    return imagine_rollouts(imagination, actor, ((), (), ()), starts, budget, key)
+
+  return run(jax.random.key(0))
 
 
 UNIFORM = uniform.make(uniform.Config(), None)  # type: ignore

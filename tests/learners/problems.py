@@ -47,7 +47,7 @@ def train(
     batch = draw_batch(loaded, size, k_batch, learner.window)
     return learner.update(state, batch, k_update)
 
-  run = jax.jit(lambda s: jax.lax.scan(update, s, jnp.arange(updates)))
+  run = toys.long(lambda s: jax.lax.scan(update, s, jnp.arange(updates)))
   state, metrics = run(jax.jit(learner.init)(jax.random.key(seed)))
   assert all(np.isfinite(x).all() for x in metrics.values())
   return state, metrics

@@ -1,6 +1,7 @@
 """CFCQL: known optima, the penalty by hand, and the behaviour model."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,7 @@ SLOW = pytest.mark.slow
 def test_finds_the_best_joint_action(game, policy):
   """The majority miscoordinates; the best joint action is rarer."""
   config = dataclasses.replace(SMALL, policy=policy)
-  assert problems.plays(*_train(config, game, 800)[:2]) == (1, 1)
+  assert problems.plays(*_train(config, game, 500)[:2]) == (1, 1)
 
 
 def test_is_not_misled_by_what_the_others_did():
@@ -61,7 +62,7 @@ def test_is_not_misled_by_what_the_others_did():
 def test_learns_to_win_the_corridor(changes):
   """From random play to the known best return, 1.6."""
   config = dataclasses.replace(SMALL, **changes)
-  learner, state, _ = _train(config, toys.load_corridor(400), 1_000)
+  learner, state, _ = _train(config, toys.load_corridor(400), 600)
   assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
 
 
@@ -88,7 +89,8 @@ class _Discrete:
     context = problems.context(game)
     self.parts = conservative.make_parts(config, context)
     self.penalty = cfcql.counterfactual_penalty(self.parts, context)
-    learned, _ = self.penalty.init(jax.random.key(0))
+    self._down = jax.jit(self.penalty.down)
+    learned, _ = jax.jit(self.penalty.init)(jax.random.key(0))
     # A uniform beta, and more updates than the warm-up.
     self.learned = jax.tree.map(jnp.zeros_like, learned)
     self.t = problems.draw_batch(game, 1, jax.random.key(0)).transition
@@ -106,7 +108,7 @@ class _Discrete:
     )
     context = jnp.asarray(utilities, jnp.float32)[None, None], weights
     view = conservative.View(t, self.encoded, (), context, t.obs, t.obs)
-    down, metrics = self.penalty.down(learned, view, jax.random.key(0))
+    down, metrics = self._down(learned, view, jax.random.key(0))
     return down[0, 0], metrics
 
 
@@ -163,7 +165,8 @@ def test_who_strays_further_weighs_more(game):
 
 def test_no_gradient_through_the_shares(game):
   penalty = _Discrete(game, temperature=0.5)
-  grads = jax.grad(lambda u: penalty.down(u)[0])(jnp.asarray(UTILITIES, jnp.float32))
+  slope = jax.jit(jax.grad(lambda u: penalty.down(u)[0]))
+  grads = slope(jnp.asarray(UTILITIES, jnp.float32))
   kl = _kl(ALONE)
   share = np.exp(0.5 * kl) / np.exp(0.5 * kl).sum()
   mu = np.exp(ALONE - LSE[:, None])
@@ -177,7 +180,7 @@ def test_no_gradient_through_the_shares(game):
   def of_beta(params):
     return penalty.down(UTILITIES, learned=penalty.learned._replace(params=params))[0]
 
-  for g in jax.tree.leaves(jax.grad(of_beta)(params)):
+  for g in jax.tree.leaves(jax.jit(jax.grad(of_beta))(params)):
     assert (g == 0).all()
 
 
@@ -186,29 +189,32 @@ def continuous(lq):
   config = cfcql._resolve(dataclasses.replace(SMALL, num_samples=3), "continuous")
   parts = conservative.make_parts(config, problems.context(lq))
   t = problems.draw_batch(lq, 4, jax.random.key(0)).transition
-  value = parts.value.init(jax.random.key(1))
-  context, _ = parts.value.contexts(value, t)
+  value = jax.jit(parts.value.init)(jax.random.key(1))
+  context, _ = jax.jit(parts.value.contexts)(value, t)
   outputs = jax.random.normal(jax.random.key(2), (2, 4, 2, 1))
   return parts, conservative.View(t, t.action, value, context, *outputs)
 
 
 def test_continuous_penalty_replaces_one_agent_at_a_time(lq, continuous):
   parts, view = continuous
-  own, log_prob = cfcql.draw_own(parts, view, jax.random.split(jax.random.key(5))[0])
+  draw = jax.jit(functools.partial(cfcql.draw_own, parts))
+  own, log_prob = draw(view, jax.random.split(jax.random.key(5))[0])
   assert own.shape == (9, 4, 2, 1)
   np.testing.assert_allclose(log_prob[:3], np.log(0.5), rtol=1e-6)
   # Kinds two and three lie around the policies' actions, with their noise's density.
   for kind, outputs in ((own[3:6], view.outputs), (own[6:], view.next_outputs)):
     assert (jnp.abs(kind - jnp.tanh(outputs)) < 4 * 0.2).all()
   penalty = cfcql.counterfactual_penalty(parts, problems.context(lq))
-  down, metrics = penalty.down((), view, jax.random.key(5))
+  down, metrics = jax.jit(penalty.down)((), view, jax.random.key(5))
   assert metrics == {}
   each = []
   for agent in range(2):
     action = jnp.broadcast_to(view.encoded, own.shape)
     action = action.at[:, :, agent].set(own[:, :, agent])
-    q = [parts.value.joint(view.value, view.context, a) for a in action]
-    ratio = np.exp(np.stack(q) - log_prob[:, None, :, agent])
+    q = jax.jit(
+      jax.vmap(functools.partial(parts.value.joint, view.value, view.context))
+    )(action)
+    ratio = np.exp(np.asarray(q) - log_prob[:, None, :, agent])
     each.append(np.log(ratio.mean(0)))
   np.testing.assert_allclose(down, np.mean(each, 0), rtol=1e-4, atol=1e-5)
 
@@ -219,12 +225,12 @@ def test_continuous_agent_that_strays_weighs_more(lq, continuous):
   config = dataclasses.replace(parts.config, temperature=1.0, behaviour_samples=200)
   parts = parts._replace(config=config)
   penalty = cfcql.counterfactual_penalty(parts, problems.context(lq))
-  learned, _ = penalty.init(jax.random.key(0))
+  learned, _ = jax.jit(penalty.init)(jax.random.key(0))
   learned = jax.tree.map(jnp.zeros_like, learned)  # decodes 0 for every latent
   learned = learned._replace(step=jnp.int32(1_000))
   outputs = jnp.zeros((4, 2, 1)).at[:, 1].set(10.0)
   view = view._replace(outputs=outputs)
-  _, metrics = penalty.down(learned, view, jax.random.key(1))
+  _, metrics = jax.jit(penalty.down)(learned, view, jax.random.key(1))
   # Peaks of deviation 0.2 and sqrt(0.5 / 4); agent 1 is 1 away: 1 / (2 x 0.125) = 4.
   peaks = 0.5 * np.log(0.125 / 0.04)
   assert float(metrics["learner/behaviour_kl"]) == pytest.approx(peaks + 2, rel=1e-4)
@@ -236,9 +242,9 @@ def test_continuous_agent_that_strays_weighs_more(lq, continuous):
 def test_without_a_temperature_there_is_no_behaviour_model(game, lq, kind):
   config = dataclasses.replace(SMALL, temperature=0.0)
   loaded = game if kind == "discrete" else lq
-  state = cfcql.make(config, problems.context(loaded)).init(jax.random.key(0))
+  state = jax.jit(cfcql.make(config, problems.context(loaded)).init)(jax.random.key(0))
   assert state.params["penalty"] == state.opt_state["penalty"] == ()
-  default = cfcql.make(SMALL, problems.context(loaded)).init(jax.random.key(0))
+  default = jax.jit(cfcql.make(SMALL, problems.context(loaded)).init)(jax.random.key(0))
   assert (default.params["penalty"] == ()) == (kind == "continuous")
 
 
@@ -263,7 +269,7 @@ def test_behaviour_is_learned_first_and_kept_if_asked(game):
   config = dataclasses.replace(SMALL, behaviour_pretrain=1, behaviour_updates=2)
   learner = cfcql.make(config, problems.context(game))
   batch = problems.draw_batch(game, 16, jax.random.key(1))
-  state = learner.init(jax.random.key(0))
+  state = jax.jit(learner.init)(jax.random.key(0))
   assert _changes(learner, state, batch) == [(False, True), (True, True), (True, False)]
 
 
@@ -273,7 +279,7 @@ def test_behaviour_is_learned_from_real_rows_alone(game):
   mixed = real._replace(real=jnp.arange(64) < 32, real_share=jnp.float32(0.5))
   other = mixed.transition.action.at[32:].set(1 - mixed.transition.action[32:])
   changed = mixed._replace(transition=mixed.transition._replace(action=other))
-  state, update = learner.init(jax.random.key(0)), jax.jit(learner.update)
+  state, update = jax.jit(learner.init)(jax.random.key(0)), jax.jit(learner.update)
   losses = [
     float(update(state, b, jax.random.key(2))[1]["learner/behaviour_loss"])
     for b in (mixed, changed, real)

@@ -5,6 +5,8 @@ and weighs a third of it. Everything differs from everything: heads, rows, targe
 online networks, legal actions now and next.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,7 +111,8 @@ def _losses(params=PARAMS, target=TARGET, batch=None, down=DOWN, **changes):
   )
   batch = batch or _batch()
   parts, key = _parts(**changes), jax.random.key(0)
-  loss, metrics = conservative.losses(parts, penalty, params, (target, ()), batch, key)
+  losses = jax.jit(functools.partial(conservative.losses, parts, penalty))
+  loss, metrics = losses(params, (target, ()), batch, key)
   return loss, {k.removeprefix("learner/"): v for k, v in metrics.items()}
 
 
@@ -174,7 +177,7 @@ def test_each_loss_moves_its_own_networks():
   def loss(params, down):
     return _losses(params, down=down)[0]
 
-  grads, of_down = jax.grad(loss, argnums=(0, 1))(PARAMS, DOWN)
+  grads, of_down = jax.jit(jax.grad(loss, argnums=(0, 1)))(PARAMS, DOWN)
   # Heads are summed: 1.5 / 2 (Q - y) of the Bellman error, and -3 2.5 / 2 of the gap.
   # Of the second agent's action 1, which no other row has.
   slope = 0.75 * (DATA_Q - TARGET_Q)[:, 0] - 3 * 1.25
@@ -186,7 +189,7 @@ def test_each_loss_moves_its_own_networks():
   # -log p of actions 0 and 1 moves both logits, a quarter of 0.5 x 2.5 each.
   moved = np.array([[-1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]) * 0.3125
   np.testing.assert_allclose(grads["policy"], moved, atol=1e-5)
-  none = jax.grad(lambda target: _losses(target=target)[0])(TARGET)
+  none = jax.jit(jax.grad(lambda target: _losses(target=target)[0]))(TARGET)
   assert not any(x.any() for x in jax.tree.leaves(none))
 
 
@@ -209,7 +212,7 @@ def test_the_push_down_is_over_legal_joint_actions():
   outputs = jnp.broadcast_to(logits, (2, 2, 3))
   encoded = jnp.zeros((2, 2, 3))
   view = conservative.View(t, encoded, params, context, outputs, outputs)
-  down, _ = macql.joint_penalty(parts).down((), view, jax.random.key(1))
+  down, _ = jax.jit(macql.joint_penalty(parts).down)((), view, jax.random.key(1))
   several = 1 + 3 + np.log(2)
   wanted = [[1 + 5 + 1, several - 1], [1 + 5 - 1, several + 1]]
   np.testing.assert_allclose(down, wanted, rtol=1e-5)

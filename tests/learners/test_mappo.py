@@ -1,6 +1,7 @@
 """MAPPO in imagination: its targets by hand, and what it learns in a perfect model."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -137,18 +138,19 @@ def test_targets_by_hand():
   config = mappo.Config(hidden_size=8, discount=0.5, gae_lambda=0.5)
   parts = mappo.make_parts(config, problems.context(loaded))
   context = _context(loaded)
-  state = mappo.make(config, context).init(jax.random.key(0))
+  state = jax.jit(mappo.make(config, context).init)(jax.random.key(0))
   rollouts = _two_rollouts(loaded)
   t = rollouts.transition
-  samples, _ = on_policy.prepare(parts, state, rollouts)
-  v = parts.value.apply(state.params["value"], t.next_state, t.time + 1)
+  samples, _ = jax.jit(functools.partial(on_policy.prepare, parts))(state, rollouts)
+  value = jax.jit(parts.value.apply)
+  v = value(state.params["value"], t.next_state, t.time + 1)
   last = 0.5
   second = 0.25 + 0.5 * (0.5 * v[0, 1] + 0.5 * last)
   first = 0.125 + 0.5 * (0.5 * v[0, 0] + 0.5 * second)
   cut = 0.125 + 0.5 * v[1, 0]
   np.testing.assert_allclose(samples.target[:3], [first, second, last], rtol=1e-5)
   np.testing.assert_allclose(samples.target[3], cut, rtol=1e-5)
-  now = parts.value.apply(state.params["value"], t.state, t.time)
+  now = value(state.params["value"], t.state, t.time)
   gain = samples.target - now.ravel()
   np.testing.assert_allclose(samples.advantage, gain, 1e-4, 1e-6)
 
@@ -159,10 +161,11 @@ def test_what_is_played_averages():
     hidden_size=8, num_epochs=1, num_minibatches=1, average_share=0.5
   )
   learner, rollouts = mappo.make(config, _context(loaded)), _two_rollouts(loaded)
-  start = learner.init(jax.random.key(0))
-  value = learner.preludes[1].update(start, rollouts, jax.random.key(1))[0]
-  first, _ = learner.update(value, rollouts, jax.random.key(2))
-  second, _ = learner.update(first, rollouts, jax.random.key(3))
+  start = jax.jit(learner.init)(jax.random.key(0))
+  warm, update = (jax.jit(x.update) for x in (learner.preludes[1], learner))
+  value, _ = warm(start, rollouts, jax.random.key(1))
+  first, _ = update(value, rollouts, jax.random.key(2))
+  second, _ = update(first, rollouts, jax.random.key(3))
   acted = (jax.tree.leaves(x.params["policy"]) for x in (start, first, second))
   played = jax.tree.leaves(second.params["played"])
   for clone, one, two, average in zip(*acted, played, strict=True):

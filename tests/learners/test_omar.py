@@ -27,7 +27,7 @@ def _train(config, loaded, updates):
 
 def test_finds_the_best_joint_action_if_each_half_looks_best(game):
   """On average over the other's actions, 1 earns 2 and 0 earns 0.86."""
-  assert problems.plays(*_train(WEAK, game, 800)) == (1, 1)
+  assert problems.plays(*_train(WEAK, game, 500)) == (1, 1)
 
 
 def test_is_misled_by_what_the_others_did():
@@ -36,7 +36,7 @@ def test_is_misled_by_what_the_others_did():
   Its 0 seems to earn 2.7, and the second agent's 1 and 0 earn 3.1 and 0.9: independent
   learners settle for (0, 1), which earns 3.
   """
-  assert problems.plays(*_train(WEAK, load(toys.confounded_game()), 800)) == (0, 1)
+  assert problems.plays(*_train(WEAK, load(toys.confounded_game()), 500)) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_is_misled_by_what_the_others_did():
 def test_learns_to_win_the_corridor(changes):
   """From random play to the known best return, 1.6."""
   config = dataclasses.replace(WEAK, **changes)
-  learner, state = _train(config, toys.load_corridor(400), 800)
+  learner, state = _train(config, toys.load_corridor(400), 600)
   assert problems.wins_the_corridor(learner, state) == pytest.approx(1.6)
 
 

@@ -1,6 +1,7 @@
 """OMIGA: the three losses by hand, what each of them moves, and known optima."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -89,9 +90,14 @@ def _known(game, **changes):
   return parts, Batch(t, jnp.ones(1), jnp.ones(1, bool), jnp.float32(1))
 
 
+def _metrics(parts, target, batch):
+  losses = jax.jit(functools.partial(omiga.losses, parts))
+  return losses(PARAMS, target, batch)[1]
+
+
 def test_losses_by_hand(game):
   parts, batch = _known(game)
-  _, metrics = omiga.losses(parts, PARAMS, TARGET, batch)
+  metrics = _metrics(parts, TARGET, batch)
   # Q = 1 * 1 + 2 * 2 + 0.5 = 5.5; y = 2 * 1 + 0.9 * 0.5 * (3 * 3 + 2 * 2 - 1) = 7.4;
   # reported in the rewards' unit and halved: 1.9^2 / 2 / 2^2
   assert float(metrics["learner/q"]) == pytest.approx(5.5 / 2)
@@ -110,7 +116,8 @@ def test_losses_by_hand(game):
 def test_every_loss_moves_its_own_networks_alone(game):
   """Slopes of the sum are those of one loss each, by hand."""
   parts, batch = _known(game)
-  grads = jax.grad(lambda p: omiga.losses(parts, p, TARGET, batch)[0])(PARAMS)
+  slopes = jax.jit(jax.grad(lambda p: omiga.losses(parts, p, TARGET, batch)[0]))
+  grads = slopes(PARAMS)
   # 2 (5.5 - 7.4) = -3.8, times w for Q, Q for w, 1 for b
   np.testing.assert_allclose(grads["q"][0], [[-3.8, 0.0], [0.0, -7.6]], rtol=1e-5)
   np.testing.assert_allclose(grads["mixer"]["weight"][0], [-3.8, -7.6], rtol=1e-5)
@@ -125,7 +132,7 @@ def test_every_loss_moves_its_own_networks_alone(game):
 def test_the_published_loss_of_v_is_divided_by_its_largest_term(game):
   """By e^2 with z = 2, 1: (1 + e^-2 + e^-1 + 1.5 e^-2) / 2."""
   parts, batch = _known(game, shift_value_loss=True)
-  _, metrics = omiga.losses(parts, PARAMS, TARGET, batch)
+  metrics = _metrics(parts, TARGET, batch)
   assert float(metrics["learner/v_loss"]) == pytest.approx(0.8531088, rel=1e-5)
 
 
@@ -138,14 +145,14 @@ def test_the_largest_weight(game, max_weight, expected):
   """A z of 97 is clipped to 10; published weights go up to e^10."""
   parts, batch = _known(game, max_weight=max_weight)
   target = TARGET | {"q": jnp.full((1, 2, 2), 200.0)}
-  metrics = omiga.losses(parts, PARAMS, target, batch)[1]
+  metrics = _metrics(parts, target, batch)
   assert float(metrics["learner/policy_weight"]) == pytest.approx(expected, rel=1e-5)
   assert float(metrics["learner/clipped"]) == 1
 
 
 def test_targets_are_clipped_to_possible_returns(game):
   parts, batch = _known(game, clip_target=True)
-  metrics = omiga.losses(parts, PARAMS, TARGET, batch)[1]
+  metrics = _metrics(parts, TARGET, batch)
   assert float(metrics["learner/q_target"]) == pytest.approx(3.0)  # the best return
 
 
@@ -199,8 +206,8 @@ def test_weakly_regarded_values_leave_behaviour_cloning(lq):
   context = problems.context(lq)
   learner = omiga.make(dataclasses.replace(SMALL, alpha=1e9), context)
   cloner = bc.make(bc.Config(hidden_size=32, learning_rate=3e-3), context)
-  state = learner.init(jax.random.key(0))
-  clone = cloner.init(jax.random.key(0))
+  state = jax.jit(learner.init)(jax.random.key(0))
+  clone = jax.jit(cloner.init)(jax.random.key(0))
   policy = jax.tree.map(jnp.copy, state.params["policy"])
   clone = clone._replace(params=policy)
   update, update_clone = jax.jit(learner.update), jax.jit(cloner.update)

@@ -13,7 +13,7 @@ N, F, G, B, T = 2, 3, 4, 5, 6
 def _network(share, recurrent):
   trunk = Trunk(hidden_size=8, share_agents=share, recurrent=recurrent)
   net = make_agent_network(N, F, G, trunk)
-  return net, net.init(jax.random.key(0))
+  return net, jax.jit(net.init)(jax.random.key(0))
 
 
 def _inputs():

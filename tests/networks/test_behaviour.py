@@ -27,7 +27,7 @@ def _fit(model, loaded, updates, size=128, learning_rate=3e-3):
     moved, opt_state = optimizer.update(grads, opt_state, params)
     return (optax.apply_updates(params, moved), opt_state), None
 
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   run = jax.jit(lambda c: jax.lax.scan(update, c, jnp.arange(updates)))
   return run((params, optimizer.init(params)))[0][0]
 
@@ -95,7 +95,7 @@ def test_log_prob_without_an_encoder_to_help():
   one = jnp.ones(1)
   moments = Moments(0 * one, one, one, -one, one, one > 0)
   model = JointActionVAE(2, 1, 8, moments, "float32")
-  params = jax.tree.map(jnp.zeros_like, model.init(jax.random.key(0)))
+  params = jax.tree.map(jnp.zeros_like, jax.jit(model.init)(jax.random.key(0)))
   action = jnp.array([[0.0], [0.5]])
   log_prob = model.log_prob(params, jnp.zeros(1), action, jax.random.key(1), 4)
   peak = -0.5 * np.log(2 * np.pi * 0.125)  # a variance of 0.5 / 4

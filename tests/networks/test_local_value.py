@@ -28,7 +28,7 @@ def _continuous(lq, share, dims=1):
   spec = jax.tree.map(lambda x: x, lq.spec)
   spec = spec.__class__(**{**spec.__dict__, "action_dim": dims})
   value = make_local_value(spec, lq.statistics, Trunk(8, share))
-  return value, value.init(jax.random.key(0))
+  return value, jax.jit(value.init)(jax.random.key(0))
 
 
 @SHARING
@@ -90,7 +90,7 @@ def test_each_state_and_agent_is_scored_as_in_a_batch(lq, share):
 @SHARING
 def test_action_values_read_the_state_and_ones_own_observation(corridor, share):
   value = make_action_values(corridor.spec, corridor.statistics, Trunk(8, share))
-  params = value.init(jax.random.key(0))
+  params = jax.jit(value.init)(jax.random.key(0))
   obs = jax.random.normal(jax.random.key(1), (4, 2, 5))
   state = jax.random.normal(jax.random.key(2), (4, 8))
   q = value.values(params, obs, state)
@@ -103,7 +103,7 @@ def test_action_values_read_the_state_and_ones_own_observation(corridor, share):
 
 def test_heads_share_nothing_and_add_advantage_to_value(corridor):
   value = make_action_values(corridor.spec, corridor.statistics, Trunk(8, True))
-  params = value.init(jax.random.key(0))
+  params = jax.jit(value.init)(jax.random.key(0))
   obs, state = jnp.ones((2, 5)), jnp.ones(8)
 
   def first_head(params):

@@ -28,7 +28,7 @@ def setting(request):
   else:
     action = jax.random.uniform(k_action, (K, B, 2, 1), minval=-1.0)
   encoded = actions.encode(action, loaded.spec.action_dim)
-  return value, value.init(k_params), t, encoded
+  return value, jax.jit(value.init)(k_params), t, encoded
 
 
 def test_many_joint_actions_at_once_are_each_alone(setting):
@@ -68,7 +68,7 @@ def test_hyper_networks_run_once_per_state(monkeypatch):
   """However many joint actions are valued."""
   loaded = toys.load_corridor(20)
   value = make_value(loaded.spec, loaded.statistics, Trunk(16, True))
-  params = value.init(jax.random.key(0))
+  params = jax.jit(value.init)(jax.random.key(0))
   t = transitions(loaded.data.rows, loaded.data.starts[:B])
   calls, original = [], HyperMixer.__call__
 

@@ -221,7 +221,8 @@ def test_the_actor_plays_the_plan_and_says_that_it_is_centralised():
   planner = mpc.make(config, _imagination(), _learner())
   params, key = ((), (), ()), jax.random.key(1)
   carry = planner.actor.initial_carry((64,))
-  after, action = planner.actor.act(params, carry, _seen(), key, greedy=True)
+  act = jax.jit(planner.actor.act, static_argnames="greedy")
+  after, action = act(params, carry, _seen(), key, greedy=True)
   np.testing.assert_array_equal(action, _plan(config).best())
   assert planner.actor.centralised and after == carry
 

@@ -63,7 +63,7 @@ def train_parts(config, loaded, axis_name=None):
   system = compose(config, loaded.spec, loaded.statistics, axis_name)
   params = ()
   if system.imagination is not None:
-    params = system.imagination.model.init(jax.random.key(11))
+    params = jax.jit(system.imagination.model.init)(jax.random.key(11))
   return system, make_train(system, config, axis_name), params
 
 

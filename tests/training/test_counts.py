@@ -14,7 +14,7 @@ def test_a_behaviour_models_count_is_no_parameter():
   learner = component("learner", "cfcql", hidden_size=8)
   config = systems.small("macql", learner=learner, total_updates=2, collect_interval=2)
   _, train, _ = systems.train_parts(config, loaded)
-  state = train.init(jax.random.key(0), (), loaded.data)
+  state = jax.jit(train.init)(jax.random.key(0), (), loaded.data)
   params = dict(state.learner.params)
   params["penalty"] = params["penalty"]._replace(step=jnp.int32(50_000))
   state = state._replace(learner=state.learner._replace(params=params))

@@ -11,6 +11,7 @@ import pytest
 
 from logo_jax.data.dataset import transitions, window_transitions
 from logo_jax.learners import bc
+from logo_jax.registry import component
 from logo_jax.replay import windows
 from logo_jax.training import optimizers, parallel
 from logo_jax.training.fit_model import make_fit
@@ -47,9 +48,12 @@ def test_seeds_side_by_side_are_the_seeds_alone(loaded):
   assert parallel.make_mesh(3, 1).shape == {"seeds": 3, "batch": 1}
   assert parallel.make_mesh(8, 1).shape == {"seeds": 4, "batch": 1}
   assert parallel.make_mesh(2, 2).shape == {"seeds": 2, "batch": 2}
-  together, metrics = _run(systems.small("logo_macql", num_seeds=3), loaded)
+  config = systems.small(
+    "logo_macql", learner=component("learner", "bc", hidden_size=16), num_seeds=3
+  )
+  together, metrics = _run(config, loaded)
   assert metrics["learner/bc_loss"].shape == (3,)
-  alone, _ = _run(systems.small("logo_macql", num_seeds=1), loaded)
+  alone, _ = _run(dataclasses.replace(config, num_seeds=1), loaded)
   first = jax.tree.map(lambda x: np.asarray(x[0]), together.learner.params)
   _close(first, jax.tree.map(lambda x: np.asarray(x[0]), alone.learner.params))
 
@@ -89,8 +93,8 @@ def test_gradients_on_four_devices_are_those_on_one(loaded, window):
     )
     return bc.make(config, context)
 
-  state = learner(None).init(jax.random.key(0))
-  one, _ = learner(None).update(state, batch, jax.random.key(1))
+  state = jax.jit(learner(None).init)(jax.random.key(0))
+  one, _ = jax.jit(learner(None).update)(state, batch, jax.random.key(1))
   mesh = parallel.make_mesh(1, 4)
   from jax.sharding import PartitionSpec as P
 

@@ -98,7 +98,8 @@ def _small(preset, patience=6, **changes):
 @pytest.mark.parametrize(
   ("config", "chunks"),
   [
-    (_small("macql"), 1),
+    (_small("bc"), 1),
+    pytest.param(_small("macql"), 1, marks=pytest.mark.slow),
     # Seeds and devices draw rows of their own; a seed that has stopped fitting waits.
     # Stopped before the first update.
     pytest.param(

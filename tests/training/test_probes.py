@@ -112,7 +112,12 @@ def _imagined(weighting, horizon=5):
   imagination = IMAGINATION._replace(weighting=weighting)
   data = _data()
   starts = transitions(data.rows, jnp.array([3, 8]))
-  got = imagine_rows(imagination, actor, PARAMS, starts, horizon, jax.random.key(0))
+
+  @jax.jit
+  def run(key):
+    return imagine_rows(imagination, actor, PARAMS, starts, horizon, key)
+
+  got = run(jax.random.key(0))
   return jax.tree.map(lambda x: x.reshape(2, horizon + 1, *x.shape[1:]), got)
 
 

@@ -118,7 +118,7 @@ def test_real_rows_alone_at_first_and_what_was_imagined_is_forgotten(loaded):
   )
   config = systems.small("logo_macql", imagine_after=15, horizon=1)  # of chunks of 10
   train = make_train(System(learner, imagination), config)
-  state = train.init(jax.random.key(0), (), loaded.data)
+  state = jax.jit(train.init)(jax.random.key(0), (), loaded.data)
   chunk, seen = jax.jit(train.chunk), []
   for _ in range(4):
     state, metrics = chunk(state, loaded.data)

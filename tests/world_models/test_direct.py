@@ -36,7 +36,7 @@ def test_losses_and_views(loaded):
     return Tokens(z[..., None, :], jnp.ones((*z.shape[:-1], 1)))
 
   now = Now(token(obs), token(state), jax.nn.one_hot(t.action, 3), jnp.zeros(16))
-  trunk = nets.trunk(params, now)
+  trunk = jax.jit(nets.trunk)(params, now)
 
   def read(before, output):
     change, raw = jnp.split(output[..., 0, :], 2, -1)
@@ -46,10 +46,11 @@ def test_losses_and_views(loaded):
     v = np.exp(log_var)
     return np.mean(v**0.5 * 0.5 * ((target - mean) ** 2 / v + log_var))
 
-  state_mean, state_log_var = read(state, nets.state(params, trunk, now))
-  obs_mean, obs_log_var = read(obs, nets.obs(params, trunk, now))
-  reward = nets.reward(params, token(obs_mean), token(state_mean), now)
-  _, metrics = model.loss(params, t, jnp.ones(16), jax.random.key(1))
+  state_mean, state_log_var = read(state, jax.jit(nets.state)(params, trunk, now))
+  obs_mean, obs_log_var = read(obs, jax.jit(nets.obs)(params, trunk, now))
+  rewarded = jax.jit(nets.reward)
+  reward = rewarded(params, token(obs_mean), token(state_mean), now)
+  _, metrics = jax.jit(model.loss)(params, t, jnp.ones(16), jax.random.key(1))
   expected = {
     "state": nll(z_state, state_mean, state_log_var),
     "obs": nll(z_obs, obs_mean, obs_log_var),

@@ -50,7 +50,14 @@ def _losses(w, now, after):
   }, said
 
 
-MODEL = dynamics.make(FRAME, Dynamics(1, lambda key: jnp.float32(2.0), _say, _losses))
+_MADE = dynamics.make(FRAME, Dynamics(1, lambda key: jnp.float32(2.0), _say, _losses))
+MODEL = _MADE._replace(
+  loss=jax.jit(_MADE.loss),
+  validate=jax.jit(_MADE.validate),
+  start=jax.jit(_MADE.start),
+  step=jax.jit(_MADE.step),
+)
+SLOPE = jax.jit(jax.value_and_grad(_MADE.loss, has_aux=True))
 KEY = jax.random.key(0)
 END = np.log(2)  # cross entropy of a logit of 0
 W = jnp.float32(2.0)
@@ -78,9 +85,7 @@ def _transitions(x, after, action=None, discount=None):
 def test_a_window_goes_on_from_what_was_said():
   """From 1 to 2, 4: errors of 1 and 3 where 3 and 7 come, not 1 and 1 as from 1, 3."""
   t = _transitions([[1.0, 3.0]], [[3.0, 7.0]])
-  (loss, metrics), grad = jax.value_and_grad(MODEL.loss, has_aux=True)(
-    W, t, jnp.ones((1, 2)), KEY
-  )
+  (loss, metrics), grad = SLOPE(W, t, jnp.ones((1, 2)), KEY)
   assert metrics["model/state_loss"] == (1 + 9) / 2
   assert metrics["model/depth_loss"] == (0 + 1) / 2
   np.testing.assert_allclose(metrics["model/termination_loss"], END, rtol=1e-6)
@@ -105,7 +110,7 @@ def test_windows_of_one_step_are_transitions():
   weight = jnp.array([1.0, 2.0, 0.0])
   t = _transitions(x, after, action, discount)
   windows = jax.tree.map(lambda y: y[:, None], t)
-  for f in (MODEL.loss, jax.grad(MODEL.loss, has_aux=True), MODEL.validate):
+  for f in (SLOPE, MODEL.validate):
     one, other = f(W, t, weight, KEY), f(W, windows, weight[:, None], KEY)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, other)
 
@@ -115,7 +120,7 @@ def test_what_is_beyond_the_end_counts_for_nothing(beyond):
   """A window of one step that counts twice, and one of two."""
   t = _transitions([[1.0, beyond], [1.0, 3.0]], [[3.0, beyond], [3.0, 7.0]])
   weight = jnp.array([[2.0, 0.0], [1.0, 1.0]])
-  (_, metrics), grad = jax.value_and_grad(MODEL.loss, has_aux=True)(W, t, weight, KEY)
+  (_, metrics), grad = SLOPE(W, t, weight, KEY)
   assert metrics["model/state_loss"] == (2 * 1 + 1 + 9) / 4
   # (2 * -2 - 2 - 12) / 4
   np.testing.assert_allclose(grad, -4.5, rtol=1e-6)

@@ -43,7 +43,7 @@ def _ratio(said, now, after, m):
 def test_learns_who_hits_whom(loaded, name):
   module, config = CONFIGS[name]
   model = module.make(config, loaded.spec, loaded.statistics)
-  fit = make_fit(model, FitConfig(1_000, 64, learning_rate=3e-3, interval=1_000))
+  fit = make_fit(model, FitConfig(600, 64, learning_rate=3e-3, interval=600))
   state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
   params = jax.jit(fit.chunk)(state, loaded.data)[0].best_params
 
@@ -114,12 +114,15 @@ DRAWN = CONFIGS | {
 }
 
 
-@pytest.mark.parametrize("name", DRAWN)
+# An ensemble's members are direct models.
+@pytest.mark.parametrize(
+  "name", ["logo", "ensemble", pytest.param("direct", marks=pytest.mark.slow)]
+)
 def test_who_is_there_is_drawn_and_the_rest_is_expected(loaded, name):
   """Untrained, units live with about one half; 2,048 draws, within 5 deviations."""
   module, config = DRAWN[name]
   model = module.make(config, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   t = transitions(loaded.data.rows, loaded.data.test[:1].repeat(2_048))
 
   @jax.jit
@@ -151,7 +154,7 @@ def test_who_is_there_is_drawn_and_the_rest_is_expected(loaded, name):
 def test_windows_go_on_with_those_who_were_there(loaded):
   """A second step's loss does not ask who was likely to be there, but who was."""
   model = logo.make(LOGO, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   index = loaded.data.train[:1]
   first = transitions(loaded.data.rows, index)
   # Of the first step everybody is gone, as recorded; the second is as recorded anyway.

@@ -36,13 +36,13 @@ def loaded():
   return toys.load_corridor(600)
 
 
-def _fitted(config, loaded, updates=2_000):
+def _fitted(config, loaded, updates=1_200):
   model = logo.make(config, loaded.spec, loaded.statistics)
   fit = make_fit(
     model, FitConfig(updates, batch_size=64, learning_rate=3e-3, interval=updates)
   )
   state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
-  state, _ = jax.jit(fit.chunk)(state, loaded.data)
+  state, _ = toys.long(fit.chunk)(state, loaded.data)
   return model, state.best_params
 
 
@@ -65,12 +65,24 @@ def test_learns_deterministic_dynamics(loaded, context):
   assert errors["open_loop"]["5"]["state_rmse"] < 0.3
 
 
-def _nets(config, loaded) -> LocalToGlobal:
+class _Compiled:
+  """A model's networks, each of them compiled, not operation by operation."""
+
+  def __init__(self, nets: LocalToGlobal):
+    self._nets, self._made = nets, {}
+
+  def __getattr__(self, name):
+    if name not in self._made:
+      self._made[name] = jax.jit(getattr(self._nets, name))
+    return self._made[name]
+
+
+def _nets(config, loaded) -> _Compiled:
   literal = config.deduce_input == "obs"
   sizes = Sizes(config.hidden_size, "float32", literal, not literal, False, literal)
   exponent = config.variance_exponent
   codecs = networks.codecs("mlp", loaded.spec, loaded.statistics, exponent)
-  return LocalToGlobal(sizes, loaded.spec, *codecs)
+  return _Compiled(LocalToGlobal(sizes, loaded.spec, *codecs))
 
 
 def _batch(loaded, num):
@@ -94,7 +106,7 @@ def _bounded(raw):
 def test_losses_are_those_of_the_equations(loaded, config):
   """Every term again, in numpy, from the outputs of the networks."""
   model = logo.make(config, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   t, ones = _batch(loaded, 32)
   s = loaded.statistics
   obs, state = standardise(t.obs, s.obs), standardise(t.state, s.state)
@@ -154,7 +166,7 @@ def test_losses_are_those_of_the_equations(loaded, config):
     expected["reconstruct"] = error  # Eq. 2
   else:
     expected["deduce_real"] = decoder(z_obs)
-  total, metrics = model.loss(params, t, ones, jax.random.key(1))
+  total, metrics = jax.jit(model.loss)(params, t, ones, jax.random.key(1))
   assert {k[len("model/") : -len("_loss")] for k in metrics} == set(expected)
   for name, value in expected.items():
     got = metrics[f"model/{name}_loss"]
@@ -166,7 +178,7 @@ def test_losses_are_those_of_the_equations(loaded, config):
 def test_gradient_of_eq_4_into_the_predictive_encoder(loaded, gradient):
   config = dataclasses.replace(CONTEXT, deduce_gradient=gradient)
   model = logo.make(config, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   t, ones = _batch(loaded, 16)
 
   def eq_4(params):
@@ -200,15 +212,15 @@ def test_what_the_reward_is_deduced_from(loaded, config):
 
 def test_literal_deduces_from_the_observations_alone(loaded):
   model = logo.make(LITERAL, loaded.spec, loaded.statistics)
-  params = model.init(jax.random.key(0))
+  params = jax.jit(model.init)(jax.random.key(0))
   assert "reward" not in params
   t = transitions(loaded.data.rows, loaded.data.train[:1])
   net = jax.tree.leaves(params["deduce"])
   first = [x for x in net if x.ndim == 2 and x.shape[-1] == 64][0]
   assert first.shape[0] == loaded.spec.num_agents * loaded.spec.obs_dim
-  prediction = model.step(
-    params, model.start(params, t, jax.random.key(0)), t.action, jax.random.key(0)
-  )[1]
+  latent = jax.eval_shape(model.start, params, t, jax.random.key(0))
+  key = jax.random.key(1)
+  _, prediction = jax.eval_shape(model.step, params, latent, t.action, key)
   assert prediction.state.shape == t.state.shape
 
 
@@ -226,7 +238,7 @@ def test_local_models_have_parameters_of_their_own(loaded):
 
 def test_predictions_stay_in_the_box_and_leave_a_legal_action(loaded):
   model = logo.make(CONTEXT, loaded.spec, loaded.statistics)
-  wild = jax.tree.map(lambda x: 50 * x, model.init(jax.random.key(0)))
+  wild = jax.tree.map(lambda x: 50 * x, jax.jit(model.init)(jax.random.key(0)))
   t = transitions(loaded.data.rows, loaded.data.train[:64])
   key = jax.random.key(0)
   latent = model.start(wild, t, jax.random.key(1))

@@ -73,7 +73,7 @@ def _batch(loaded, *shape):
 
 @pytest.mark.parametrize("shape", [(24,), (4, 6)])
 def test_shapes_of_a_prediction(loaded, model, shape):
-  t, params = _batch(loaded, *shape), model.init(jax.random.key(0))
+  t, params = _batch(loaded, *shape), jax.jit(model.init)(jax.random.key(0))
   assert "legal" not in params
   latent = model.start(params, t, jax.random.key(1))
   new, p = jax.jit(model.step)(params, latent, t.action, jax.random.key(2))
@@ -89,7 +89,7 @@ def test_shapes_of_a_prediction(loaded, model, shape):
 
 
 def test_losses_and_gradients(loaded, model):
-  t, params = _batch(loaded, 24), model.init(jax.random.key(0))
+  t, params = _batch(loaded, 24), jax.jit(model.init)(jax.random.key(0))
   grad = jax.jit(jax.value_and_grad(model.loss, has_aux=True))
   (loss, metrics), grads = grad(params, t, jnp.ones(24), jax.random.key(1))
   assert np.isfinite(loss) and "model/legal_loss" not in metrics
@@ -99,7 +99,7 @@ def test_losses_and_gradients(loaded, model):
 
 
 def test_padding_changes_nothing(loaded, model):
-  t, params = _batch(loaded, 24), model.init(jax.random.key(0))
+  t, params = _batch(loaded, 24), jax.jit(model.init)(jax.random.key(0))
   fill = jnp.where(SPEC.obs_mask, 0.0, 100.0)
   filled = t._replace(obs=t.obs + fill, next_obs=t.next_obs + fill)
 
@@ -116,7 +116,7 @@ def test_padding_changes_nothing(loaded, model):
 
 def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   model = logo.make(LITERAL, loaded.spec, loaded.statistics)
-  t, params = _batch(loaded, 24), model.init(jax.random.key(0))
+  t, params = _batch(loaded, 24), jax.jit(model.init)(jax.random.key(0))
   s = loaded.statistics
   codecs = networks.codecs("mlp", SPEC, s, 0.0)
   nets = LocalToGlobal(Sizes(32, "float32", True, False, False, True), SPEC, *codecs)
@@ -126,9 +126,10 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   z_state = standardise(t.next_state, s.state)
   z_reward = standardise(t.reward, s.reward)
   now = Now(obs, codecs.state.encode(t.state), t.action, jnp.zeros(24))
-  output, blank = nets.obs(params, (), now), jax.tree.map(jnp.zeros_like, obs)
+  output = jax.jit(nets.obs)(params, (), now)
+  blank = jax.tree.map(jnp.zeros_like, obs)
   next_state = codecs.state.encode(t.next_state)
-  encoded_output = nets.encode(params, next_state, z_reward)
+  encoded_output = jax.jit(nets.encode)(params, next_state, z_reward)
   said = codecs.obs.decode(output, obs)
   mean = said.values[..., 0, :]
   encoded = codecs.obs.decode(encoded_output, blank).values[..., 0, :]
@@ -145,8 +146,8 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   def nll(mean, log_var):
     return seen(0.5 * ((z_next - mean) ** 2 / np.exp(log_var) + log_var))
 
-  _, metrics = model.loss(params, t, jnp.ones(24), jax.random.key(1))
-  before, action = nets.reconstruct(params, said)
+  _, metrics = jax.jit(model.loss)(params, t, jnp.ones(24), jax.random.key(1))
+  before, action = jax.jit(nets.reconstruct)(params, said)
   rebuilt = seen((z_obs - before) ** 2) + np.mean((t.action - action) ** 2)
   for name, value in {
     "predict": nll(mean, log_var),
@@ -155,14 +156,14 @@ def test_errors_of_observations_are_means_over_what_is_seen(loaded):
   }.items():
     np.testing.assert_allclose(metrics[f"model/{name}_loss"], value, 1e-4, err_msg=name)
   # The literal form deduces the state itself.
-  state = codecs.point.decode(nets.deduce(params, said, now), now.state)
-  reward = nets.reward(params, said, state, now)
-  logit = nets.termination(params, state, now)  # nothing ends here
+  state = codecs.point.decode(jax.jit(nets.deduce)(params, said, now), now.state)
+  reward = jax.jit(nets.reward)(params, said, state, now)
+  logit = jax.jit(nets.termination)(params, state, now)  # nothing ends here
   error = seen((z_next - mean) ** 2)
   error += np.mean((z_state - state.values[..., 0, :]) ** 2)
   error += np.mean(np.log1p((z_reward - reward) ** 2))
   error += np.mean(np.log1p(np.exp(logit)))
-  got = model.validate(params, t, jnp.ones(24), jax.random.key(1))
+  got = jax.jit(model.validate)(params, t, jnp.ones(24), jax.random.key(1))
   np.testing.assert_allclose(got, error, rtol=1e-4)
 
 
@@ -173,7 +174,7 @@ def test_learns_a_linear_system(loaded):
   )
   fit = make_fit(model, FitConfig(1_000, 64, learning_rate=3e-3, interval=1_000))
   state = jax.jit(fit.init)(jax.random.key(0), loaded.data)
-  state, _ = jax.jit(fit.chunk)(state, loaded.data)
+  state, _ = toys.long(fit.chunk)(state, loaded.data)
   params = jax.tree.map(lambda x: x[None], state.best_params)
   errors = model_errors(model, params, loaded)
   assert errors["state_rmse"] < 0.1 * errors["state_rmse_persistence"]
