@@ -1,6 +1,9 @@
 """Optimizers, and the averaging of gradients over the devices of one run."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import optax
 from optax import contrib
 
@@ -36,6 +39,38 @@ def adam(
   )
 
 
+def by_shape(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+  """One for parameters of equal shape stacked on a leading axis, one stack per shape.
+
+  A program that treats each parameter apart is large, and takes long to compile.
+  """
+
+  def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    stacks: Any = None if params is None else _stacks(params)
+    steps: Any
+    steps, state = optimizer.update(_stacks(updates), state, stacks)
+    rest = {shape: iter(stack) for shape, stack in steps.items()}
+    return jax.tree.map(lambda x: next(rest[_shape(x)]), updates), state
+
+  return optax.GradientTransformation(
+    lambda params: optimizer.init(_stacks(params)), update
+  )
+
+
+def _stacks(tree: Any) -> Any:
+  """Leaves by their shape, in the tree's order."""
+  leaves = jax.tree.leaves(tree)
+  return {
+    shape: jnp.stack([x for x in leaves if _shape(x) == shape])
+    for shape in sorted({_shape(x) for x in leaves})
+  }
+
+
+def _shape(x: jax.Array) -> str:
+  """As a name, for checkpoints."""
+  return "of_" + "x".join(str(size) for size in x.shape)
+
+
 def muon(
   learning_rate: optax.ScalarOrSchedule,
   axis_name: str | None = None,
@@ -47,11 +82,23 @@ def muon(
   optimizer for hidden layers in neural networks", 2024), with the size of Adam's steps
   (a root mean square of 0.2; Liu et al., arXiv 2502.16982). Other parameters have Adam.
   """
-  return optax.chain(
-    average_over_devices(axis_name),
-    optax.clip_by_global_norm(clip_norm),
-    contrib.muon(learning_rate, consistent_rms=0.2),
+  return by_shape(
+    optax.chain(
+      average_over_devices(axis_name),
+      optax.clip_by_global_norm(clip_norm),
+      contrib.muon(
+        learning_rate,
+        consistent_rms=0.2,
+        muon_weight_dimension_numbers=_of_stacks,
+      ),
+    )
   )
+
+
+def _of_stacks(stacks: Any) -> Any:
+  """Which axes are a matrix's, and None of stacks of anything else."""
+  matrix = contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=2)
+  return jax.tree.map(lambda x: matrix if x.ndim == 3 else None, stacks)
 
 
 BY_NAME = {"adam": adam, "muon": muon}
