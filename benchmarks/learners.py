@@ -16,14 +16,14 @@ from typing import Any
 from absl import flags
 import jax
 import jax.numpy as jnp
+import made_up
 import numpy as np
 
 from logo_jax import cli, files, outcomes, profiling, registry
 from logo_jax.data import source
-from logo_jax.ops.standardise import moments
 from logo_jax.reporting import tables
 from logo_jax.training import optimizers
-from logo_jax.types import Batch, EnvSpec, LearnerContext, Statistics, Transition
+from logo_jax.types import Batch, LearnerContext
 
 _LEARNERS = flags.DEFINE_list(
   "learners",
@@ -38,6 +38,7 @@ _STEPS = flags.DEFINE_integer(
   "steps", 0, "Updates per call; 0: 20, or 1 of episodes.", 0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Timed calls.", 1)
+_QUICK = flags.DEFINE_bool("quick", False, "BC alone, narrow, to see that it runs.")
 _OUT = flags.DEFINE_string("out", None, "Where to write the JSON.")
 
 _WIDTH = {"paper": 256, "episodes": 64}
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> None:
   peak = profiling.matmul_gflops()
   rows = []
   for scenario in _SCENARIOS.value:
-    for name in _LEARNERS.value:
+    for name in ["bc"] if _QUICK.value else _LEARNERS.value:
       rows.append(
         {"scenario": scenario, "learner": name, **_measure(name, scenario, peak)}
       )
@@ -72,17 +73,17 @@ def _measure(name: str, scenario: str, peak: float) -> dict[str, Any]:
   spec = source.spec(scenario + "/medium")
   assert spec is not None
   shape = _BATCH[_SIZES.value]
-  fields: dict[str, Any] = {"hidden_size": _WIDTH[_SIZES.value]}
+  fields: dict[str, Any] = {"hidden_size": 16 if _QUICK.value else _WIDTH[_SIZES.value]}
   if _SIZES.value == "episodes":
     fields |= {"recurrent": True, "window": shape[1]}
   if name == "mazero":  # at its own width, on windows of its own
     fields, shape = {}, _BATCH["paper"]
   chosen = registry.component("learner", name, **fields)
-  context = LearnerContext(spec, _statistics(spec), optimizers.adam)
+  context = LearnerContext(spec, made_up.statistics_of(spec), optimizers.adam)
   learner = registry.make("learner", chosen, context)
   if learner.window > 1 and len(shape) == 1:
     shape = (shape[0] // learner.window, learner.window)
-  batch = _batch(spec, shape, np.random.default_rng(0))
+  batch = made_up.batch(spec, shape)
   steps = _STEPS.value or (20 if len(shape) == 1 else 1)
   key = jax.random.key(1)
 
@@ -118,38 +119,6 @@ def _line(row: dict[str, Any]) -> dict[str, str]:
     "GFLOP": f"{row['gflop_per_update']:.2f}",
     "share": f"{row['share_of_matmul_rate']:.0%}",
   }
-
-
-def _statistics(spec: EnvSpec) -> Statistics:
-  rng = np.random.default_rng(1)
-  obs, state = (rng.normal(size=(100, n)) for n in (spec.obs_dim, spec.state_dim))
-  return Statistics(
-    moments(obs), moments(state), moments(rng.normal(size=100)), (-9, 9)
-  )
-
-
-def _batch(spec: EnvSpec, shape: tuple[int, ...], rng: np.random.Generator) -> Batch:
-  def normal(*features: int) -> jax.Array:
-    return jnp.asarray(rng.normal(size=(*shape, *features)), jnp.float32)
-
-  n, a = spec.num_agents, spec.action_dim
-  if spec.action_kind == "discrete":
-    action = jnp.asarray(rng.integers(a, size=(*shape, n)), jnp.int32)
-  else:
-    action = jnp.tanh(normal(n, a))
-  legal = jnp.ones((*shape, n, a), bool)
-  t = Transition(
-    obs=normal(n, spec.obs_dim),
-    state=normal(spec.state_dim),
-    legal=legal,
-    action=action,
-    reward=normal(),
-    discount=jnp.ones(shape),
-    next_obs=normal(n, spec.obs_dim),
-    next_state=normal(spec.state_dim),
-    next_legal=legal,
-  )
-  return Batch(t, jnp.ones(shape), jnp.ones(shape, bool), jnp.float32(1))
 
 
 if __name__ == "__main__":
