@@ -13,7 +13,7 @@ from tests.sound_files import refused
     ("mcql", "'mcql' is neither a preset nor a file; .* macql,"),
     ("nowhere.py", "'nowhere.py' is neither a preset nor a file"),
     ("{}", "is a folder"),
-    ("{}/array.npy", "array.npy: get_config cannot be called: SyntaxError"),
+    ("{}/array.npy", "array.npy: get_config cannot be called: (Syntax|Value)Error"),
     ("{}/syntax.py", "syntax.py: get_config cannot be called: .*line 1"),
     ("{}/three.py", "three.py: get_config must return a ConfigDict, .* a int"),
     ("{}/none.py", "none.py: get_config cannot be called: KeyError: 'get_config'"),
