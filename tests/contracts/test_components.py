@@ -59,9 +59,8 @@ def _models():
   for name in registry.names("model"):
     hints = typing.get_type_hints(registry.module("model", name).Config)
     for network in typing.get_args(hints.get("network")) or ("mlp",):
-      # Members are direct models, and LOGO's networks have tests of their own.
-      # An entity model costs most to compile.
-      slow = (network == "entity" and name != "direct") or name in _OF_THEIR_OWN
+      # Models of entities cost most to compile, and have tests of their own.
+      slow = network == "entity" or name in _OF_THEIR_OWN
       yield pytest.param(name, network, marks=pytest.mark.slow if slow else ())
 
 
