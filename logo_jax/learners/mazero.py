@@ -27,7 +27,6 @@ Policies are decentralised: at a root an agent's latent is of its own observatio
 """
 
 import dataclasses
-import math
 from typing import Any, Literal
 
 import jax
@@ -53,8 +52,6 @@ from logo_jax.types import (
   Params,
   Prelude,
 )
-
-_LEAST_SUPPORT = 5  # that of the published code for SMAC
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +207,7 @@ def _support(config: Any, context: LearnerContext) -> int:
     *(abs(x) for x in backup.discounted_range(config.discount, context)),
     *(abs(float(x)) for x in (reward.low, reward.high)),
   )
-  squashed = float(two_hot.squash(jnp.float32(config.reward_scale * largest)))
-  return max(math.ceil(squashed), _LEAST_SUPPORT)
+  return two_hot.support(config.reward_scale * largest)
 
 
 def _actor(parts: Parts) -> Actor:

@@ -6,11 +6,14 @@ Schrittwieser et al., "Mastering Atari, Go, chess and shogi by planning with a l
 model", 2020.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _SLOPE = 1e-3  # of h far from 0, so that it has an inverse that is smooth enough
+_LEAST_SUPPORT = 5  # that of MAZero's published code for SMAC
 
 
 def squash(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -27,6 +30,11 @@ def unsquash(y: Float[Array, "*b"]) -> Float[Array, "*b"]:
   b, size = 1.0 + 2.0 * _SLOPE, jnp.abs(y)
   u = 2.0 * size / (b + jnp.sqrt(b * b + 4.0 * _SLOPE * size))
   return jnp.sign(y) * u * (u + 2.0)
+
+
+def support(largest: float) -> int:
+  """The K of bins -K to K that numbers of at most this size need."""
+  return max(math.ceil(float(squash(jnp.float32(largest)))), _LEAST_SUPPORT)
 
 
 def two_hot(x: Float[Array, "*b"], largest: int) -> Float[Array, "*b M"]:

@@ -28,7 +28,6 @@ import jax.numpy as jnp
 from optax.losses import huber_loss, softmax_cross_entropy
 
 from logo_jax import ranges
-from logo_jax.codecs import flat
 from logo_jax.codecs.tokens import Tokens, outright
 from logo_jax.networks.rssm import RSSM, Belief, Filtered, Sizes, draw
 from logo_jax.networks.rssm_heads import Heads
@@ -43,8 +42,9 @@ from logo_jax.types import (
   Transition,
   WorldModel,
 )
-from logo_jax.world_models.parts import direct, histories
+from logo_jax.world_models.parts import decoded, histories
 from logo_jax.world_models.parts.frame import Frame, Said
+from logo_jax.world_models.parts.frame import Heads as Follows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +97,8 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
       f"model.hidden_size: must be a multiple of model.num_heads ({config.num_heads}), "
       f"got {config.hidden_size}"
     )
-  state = flat.make(statistics.state, None, variance_exponent=None)
-  obs = flat.make(statistics.obs, spec.obs_mask, variance_exponent=None)
-  weight = config.termination_class_weight
-  model = _Model(config, Frame(spec, statistics, state, obs, weight))
+  frame = decoded.make_frame(spec, statistics, config.termination_class_weight)
+  model = _Model(config, frame)
   return WorldModel(
     num_views=1,
     window=config.window,
@@ -160,13 +158,13 @@ class _Model:
     """Per step, [B, T + 1]: of what is observed then, and of what led there."""
     frame, heads, config = self._frame, self._heads, self._config
     belief = found.belief.features()
-    decoded = heads.decoded(params, belief)
+    read = heads.decoded(params, belief)
     fixed = belief if config.state_gradient else jax.lax.stop_gradient(belief)
-    obs = outright(frame.obs, heads.obs(params, decoded))
+    obs = outright(frame.obs, heads.obs(params, read))
     state = outright(frame.state, heads.state(params, fixed))
     state_error = _huber(state, frame.state.encode(seen.state)).sum(-1)
     kl = latents.balanced_kl(found.posterior, found.prior, config.kl_balance)
-    told = self._action_error(heads.action(params, decoded[:, 1:]), seen)
+    told = self._action_error(heads.action(params, read[:, 1:]), seen)
     told = jnp.where(histories.fresh(seen)[:, 1:], 0.0, told)
     losses = {
       "obs": _huber(obs, frame.obs.encode(seen.obs)).sum(-1).mean(-1),
@@ -267,20 +265,14 @@ class _Model:
     logits = self._rssm.prior(params, memory)
     after = Belief(draw(logits, self._chance(key)), memory)
     belief, change = after.features(), jnp.concatenate([before.sample, memory], -1)
-    obs = outright(frame.obs, heads.obs(params, heads.decoded(params, belief)))
-    state = outright(frame.state, heads.state(params, belief))
-    view = direct.one_view(frame.state.standardised(state), frame.obs.standardised(obs))
     discrete = frame.spec.action_kind == "discrete"
-    said = Said(
-      obs=obs,
-      state=state,
+    follows = Follows(
       reward=heads.reward(params, change),
       termination=heads.termination(params, change),
       legal=heads.legal(params, belief) if discrete else (),
-      mean=view,
-      std=jnp.zeros_like(view),
     )
-    return said, after
+    obs = heads.obs(params, heads.decoded(params, belief))
+    return decoded.said(frame, obs, heads.state(params, belief), follows), after
 
 
 def _huber(said: Tokens, came: Tokens) -> jax.Array:

@@ -14,14 +14,12 @@ policies clone.
 """
 
 import dataclasses
-import math
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from logo_jax import ranges
-from logo_jax.codecs import flat
 from logo_jax.codecs.tokens import outright
 from logo_jax.networks import heads
 from logo_jax.networks.latent_decoders import LatentDecoders
@@ -37,10 +35,8 @@ from logo_jax.types import (
   Transition,
   WorldModel,
 )
-from logo_jax.world_models.parts import direct, histories
-from logo_jax.world_models.parts.frame import Frame, Said
-
-_LEAST_SUPPORT = 5  # that of the published code for SMAC
+from logo_jax.world_models.parts import decoded, histories
+from logo_jax.world_models.parts.frame import Frame, Heads, Said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +78,8 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
       f"model.num_heads: must divide model.hidden_size ({config.hidden_size}), got "
       f"{config.num_heads}"
     )
-  state = flat.make(statistics.state, None, variance_exponent=None)
-  obs = flat.make(statistics.obs, spec.obs_mask, variance_exponent=None)
-  weight = config.termination_class_weight
-  model = _Model(config, Frame(spec, statistics, state, obs, weight))
+  frame = decoded.make_frame(spec, statistics, config.termination_class_weight)
+  model = _Model(config, frame)
   return WorldModel(
     num_views=1,
     window=1,
@@ -102,7 +96,7 @@ def _support(statistics: Statistics, unit: float) -> int:
   """K of distributions over -K to K that the largest return, or reward, needs."""
   numbers = (*statistics.return_range, statistics.reward.low, statistics.reward.high)
   largest = max(abs(float(x)) for x in numbers) / unit
-  return max(math.ceil(float(two_hot.squash(jnp.float32(largest)))), _LEAST_SUPPORT)
+  return two_hot.support(largest)
 
 
 class _Model:
@@ -141,14 +135,14 @@ class _Model:
     everywhere = jnp.concatenate([seen[:, :1], after], 1)
     # Each observation counts as the step that led to it; a window's first as its first.
     weights = jnp.concatenate([weight[:, :1], weight], 1)
-    costs = self._of_steps(params, t, weight, everywhere[:, :-1])
+    costs = self._of_steps(params, t, weight, everywhere[:, :-1], seen[:, 1:])
     costs |= self._of_outcomes(params, t, after)
     costs["consistency"] = self._config.consistency_weight * self._net.distance(
       params["net"], after, seen[:, 1:]
     )
     losses = {name: jnp.mean(weight * x) for name, x in costs.items()}
-    decoded = self._of_decoders(params, t, everywhere)
-    losses |= {name: jnp.mean(weights * x) for name, x in decoded.items()}
+    costs = self._of_decoders(params, t, everywhere)
+    losses |= {name: jnp.mean(weights * x) for name, x in costs.items()}
     total = jnp.stack(list(losses.values())).sum()
     return total, {f"model/{name}_loss": x for name, x in losses.items()}
 
@@ -157,13 +151,16 @@ class _Model:
     return self._net.unroll(params["net"], first, self._encode(t.action))
 
   def _of_steps(
-    self, params: Params, t: Transition, weight: jax.Array, h: jax.Array
+    self,
+    params: Params,
+    t: Transition,
+    weight: jax.Array,
+    h: jax.Array,
+    seen_next: jax.Array,
   ) -> dict[str, jax.Array]:
     """Of values and policies at the latents of all steps, [B, T]."""
     net, config = self._net, self._config
-    behind = two_hot.decode(
-      net.value(params["net"], net.encode(params["net"], t.next_obs))
-    )
+    behind = two_hot.decode(net.value(params["net"], seen_next))
 
     def returns(*x: jax.Array) -> jax.Array:
       return td.n_step_returns(*x, num=config.td_steps)
@@ -243,20 +240,16 @@ class _Model:
   def _said(self, params: Params, after: jax.Array, encoded: jax.Array) -> Said:
     """What comes of steps, from the latents behind them."""
     net, frame = self._net, self._frame
-    obs = outright(frame.obs, self._decoders.obs(params["decoders"], after))
-    state = outright(frame.state, self._decoders.state(params["decoders"], after))
-    view = direct.one_view(frame.state.standardised(state), frame.obs.standardised(obs))
     reward = self._unit * two_hot.decode(net.reward(params["net"], after, encoded))
     discrete = frame.spec.action_kind == "discrete"
-    return Said(
-      obs=obs,
-      state=state,
+    follows = Heads(
       reward=standardise(reward, frame.statistics.reward),
       termination=-net.goes_on(params["net"], after, encoded),
       legal=net.legal(params["net"], after) if discrete else (),
-      mean=view,
-      std=jnp.zeros_like(view),
     )
+    obs = self._decoders.obs(params["decoders"], after)
+    state = self._decoders.state(params["decoders"], after)
+    return decoded.said(frame, obs, state, follows)
 
   def _encode(self, action: jax.Array) -> jax.Array:
     return actions.encode(action, self._frame.spec.action_dim)
