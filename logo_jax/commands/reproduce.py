@@ -72,7 +72,9 @@ def main(argv: list[str]) -> None:
     return
   root = pathlib.Path(_RUN_DIR.value) / _BUDGET.value
   wanted = tables + [figure.on(_DATASETS.value) for figure in figures]
-  planned = [reproduce.plan(table, _options(root)) for table in wanted]
+  options = _options(root)
+  reproduce.check_names(wanted, options)
+  planned = [reproduce.plan(table, options) for table in wanted]
   _say_left_out(planned)
   plan = cells.merged(cell for table in planned for cell in table.cells)
   preview.show(plan, root, _WORKERS.value)

@@ -1,6 +1,6 @@
 """From a table of the paper to what has to be done for it, and to its records."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import os
 import pathlib
@@ -51,12 +51,8 @@ def plan(manifest: Manifest, options: Options) -> Planned:
   """What has to be done for a table.
 
   Systems that are no presets here, or do not fit a dataset, are left out by name.
-
-  Raises:
-    ValueError: `datasets` or `systems` name what the table has not.
+  Datasets and systems of the options that the table has not are none of it.
   """
-  _check_names("datasets", options.datasets, {row.dataset for row in manifest.rows})
-  _check_names("systems", options.systems, {s.label for s in manifest.systems})
   budget = budgets.of_values(options.budget, {})
   missing, places, left_out = manifest.missing(), [], {}
   found: list[Cell] = []
@@ -104,11 +100,22 @@ def write_records(
   return count
 
 
-def _check_names(flag: str, given: Collection[str], known: Collection[str]) -> None:
-  for name in given:
-    if name not in known:
-      allowed = reading.listed(sorted(known), near=name)
-      raise ValueError(f"{flag}: {name!r} is not in the table; it has {allowed}")
+def check_names(manifests: Iterable[Manifest], options: Options) -> None:
+  """Refuses names that none of the tables has.
+
+  Raises:
+    ValueError: naming `datasets` or `systems`, the name and what there is.
+  """
+  tables = tuple(manifests)
+  known = {
+    "datasets": {row.dataset for table in tables for row in table.rows},
+    "systems": {system.label for table in tables for system in table.systems},
+  }
+  for field, there in known.items():
+    for name in getattr(options, field):
+      if name not in there:
+        allowed = reading.listed(sorted(there), near=name)
+        raise ValueError(f"{field}: {name!r} is in none of the tables: {allowed}")
 
 
 def _cells(

@@ -1,5 +1,6 @@
 """Manifests, what they make of records, and the repository's own results."""
 
+import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -80,8 +81,21 @@ def test_a_plan_shares_runs_and_names_what_is_missing(tmp_path):
   assert sum(name.startswith("fits/") for name in names) == 1
   one = reproduce.plan(_read(tmp_path), _options(tmp_path, systems=("bc",)))
   assert [cell.kind for cell in one.cells[:2]] == ["data", "experiment"]
-  with pytest.raises(ValueError, match="systems: 'x' is not in the table; it has bc"):
-    reproduce.plan(_read(tmp_path), _options(tmp_path, systems=("x",)))
+
+
+def test_names_that_no_table_has_are_refused(tmp_path):
+  tables = [manifest.read(path) for path in TABLES if path.stem in "23"]
+  one_of_each = "smax/2s3z/medium", "mamujoco/ant-2x4/medium"
+  options = _options(tmp_path, datasets=one_of_each, systems=("bc", "omiga"))
+  reproduce.check_names(tables, options)
+  plans = [reproduce.plan(table, options) for table in tables]
+  assert [{p.row.dataset for p in plan.places} for plan in plans] == [
+    {name} for name in one_of_each
+  ]
+  for field in ("datasets", "systems"):
+    wrong = dataclasses.replace(options, **{field: ("x",)})
+    with pytest.raises(ValueError, match=f"{field}: 'x' is in none of the tables: "):
+      reproduce.check_names(tables, wrong)
 
 
 def test_a_row_that_sets_what_is_set_anyway_is_the_same_run(tmp_path):
