@@ -111,5 +111,10 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
 
   assert printed() == "None None"
   assert printed("--config.learner.cql_weight=5") == "5.0 None"
-  file = _ROOT / "experiments/configs/macql.py"
+  file = tmp_path / "mine.py"
+  file.write_text(
+    "from logo_jax import config_dicts\n"
+    "def get_config():\n"
+    "  return config_dicts.of_preset('macql')\n"
+  )
   assert printed(f"--config={file}", "--config.learner.cql_weight=5") == "5.0 None"

@@ -71,8 +71,7 @@ def _flat(mapping, prefix=""):
 def _command(data_dir, run_dir, preset="logo_macql", **changes):
   values = _values(data_dir, preset, **changes).to_dict()
   arguments = [f"--config.{key}={value}" for key, value in _flat(values)]
-  config = f"--config={ROOT / 'experiments/configs' / preset}.py"
-  return [*TRAIN, config, *arguments, f"--run_dir={run_dir}"]
+  return [*TRAIN, f"--config={preset}", *arguments, f"--run_dir={run_dir}"]
 
 
 def _call(command, **kwargs):
