@@ -42,6 +42,25 @@ def check(section: str, config: Any, **ranges: str) -> None:
       raise ValueError(f"{section}{name}: must be {_WORDS[allowed]}, got {value}")
 
 
+def check_divides(section: str, config: Any, part: str, whole: str) -> None:
+  """Refuses a field that does not divide another one.
+
+  Args:
+    section: as of `check`.
+    config: a dataclass instance; both fields are whole numbers above 0.
+    part: the field that divides.
+    whole: the field that is divided.
+
+  Raises:
+    ValueError: naming both, their values and what is allowed.
+  """
+  number, total = getattr(config, part), getattr(config, whole)
+  if total % number:
+    raise ValueError(
+      f"{section}{part}: must divide {section}{whole} ({total}), got {number}"
+    )
+
+
 _WORDS = {
   "(0": "above 0",
   "[0": "0 or more",

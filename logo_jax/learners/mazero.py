@@ -191,11 +191,7 @@ def _check(config: Config) -> None:
       raise ValueError(
         f"learner.{name}: must be at least {least} with {why}, got {value}"
       )
-  if config.hidden_size % config.num_heads:
-    raise ValueError(
-      f"learner.num_heads: must divide learner.hidden_size ({config.hidden_size}), got "
-      f"{config.num_heads}"
-    )
+  ranges.check_divides("learner.", config, "num_heads", "hidden_size")
   if config.search == "gumbel":
     with_mctx.library()
 

@@ -57,7 +57,7 @@ class Config:
   num_classes: int = 32  # of each
   # Of attention across agents; without, agents know nothing of others.
   num_layers: int = 3
-  num_heads: int = 8  # of the attention
+  num_heads: int = 8  # of the attention; must divide `hidden_size`
   kl_weight: float = 1.0  # of the KL divergence between posterior and prior
   kl_balance: float = 0.8  # share of its gradient that is the prior's
   reward_weight: float = 1.0  # of the Huber loss of the standardised reward
@@ -92,11 +92,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     state_weight="[0",
     termination_class_weight="(0",
   )
-  if config.hidden_size % config.num_heads:
-    raise ValueError(
-      f"model.hidden_size: must be a multiple of model.num_heads ({config.num_heads}), "
-      f"got {config.hidden_size}"
-    )
+  ranges.check_divides("model.", config, "num_heads", "hidden_size")
   frame = decoded.make_frame(spec, statistics, config.termination_class_weight)
   model = _Model(config, frame)
   return WorldModel(

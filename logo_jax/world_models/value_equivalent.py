@@ -73,11 +73,7 @@ def make(config: Config, spec: EnvSpec, statistics: Statistics) -> WorldModel:
     discount="[0,1]",
     termination_class_weight="(0",
   )
-  if config.hidden_size % config.num_heads:
-    raise ValueError(
-      f"model.num_heads: must divide model.hidden_size ({config.hidden_size}), got "
-      f"{config.num_heads}"
-    )
+  ranges.check_divides("model.", config, "num_heads", "hidden_size")
   frame = decoded.make_frame(spec, statistics, config.termination_class_weight)
   model = _Model(config, frame)
   return WorldModel(

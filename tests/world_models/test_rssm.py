@@ -189,7 +189,7 @@ def test_bad_numbers_are_refused(loaded):
   for fields, message in (
     ({"window": 0}, "model.window"),
     ({"kl_balance": 1.5}, "model.kl_balance"),
-    ({"num_heads": 3}, "model.hidden_size: must be a multiple of model.num_heads"),
+    ({"num_heads": 3}, "model.num_heads: must divide model.hidden_size"),
   ):
     config = dataclasses.replace(SMALL, **fields)
     with pytest.raises(ValueError, match=message):
