@@ -9,7 +9,7 @@ from logo_jax.watching.watch import Options, watch
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
 _OUT = flags.DEFINE_string(
-  "out", None, "File to write: .gif, or .mp4 where ffmpeg is installed.", required=True
+  "out", None, "File to write: .gif, or .mp4 where there is an ffmpeg.", required=True
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Which episode.", lower_bound=0)
 _GREEDY = flags.DEFINE_bool("greedy", True, "The likeliest actions, or sampled ones.")

@@ -1,8 +1,11 @@
-"""Frames as a file: GIF everywhere, MP4 where ffmpeg is installed."""
+"""Frames as a file: GIF everywhere, MP4 where there is an ffmpeg."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
+import importlib.util
 import os
 import pathlib
+import shutil
 from typing import Any
 
 from logo_jax import files
@@ -21,13 +24,34 @@ def check(out: str | os.PathLike[str]) -> None:
     raise ValueError(
       f"out: must end in {' or '.join(SUFFIXES)}; got {os.fspath(out)!r}"
     )
-  if suffix == ".mp4":
-    from matplotlib.animation import FFMpegWriter
+  if suffix == ".mp4" and not _ffmpeg():
+    raise ValueError(
+      f"out: {os.fspath(out)!r} needs ffmpeg, which is not installed (pip install "
+      "'logo_jax[film]' brings one); a .gif does not"
+    )
 
-    if not FFMpegWriter.isAvailable():
-      raise ValueError(
-        f"out: {os.fspath(out)!r} needs ffmpeg, which is not installed; a .gif does not"
-      )
+
+def _ffmpeg() -> str | None:
+  """The program: the system's, or the one that imageio-ffmpeg brings; None if none."""
+  found = shutil.which("ffmpeg")
+  if found is None and importlib.util.find_spec("imageio_ffmpeg"):
+    import imageio_ffmpeg
+
+    with contextlib.suppress(RuntimeError):  # no binary for this machine
+      return imageio_ffmpeg.get_ffmpeg_exe()
+  return found
+
+
+@contextlib.contextmanager
+def _writer(suffix: str, fps: int) -> Iterator[Any]:
+  from matplotlib import rc_context
+  from matplotlib.animation import FFMpegWriter, PillowWriter
+
+  if suffix == ".mp4":
+    with rc_context({"animation.ffmpeg_path": _ffmpeg()}):
+      yield FFMpegWriter(fps=fps)
+  else:
+    yield PillowWriter(fps=fps)
 
 
 def write(
@@ -51,11 +75,8 @@ def write(
     OSError: it cannot be written.
   """
   check(out)
-  from matplotlib.animation import FFMpegWriter, PillowWriter
-
   suffix = pathlib.Path(out).suffix.lower()
-  writer = (FFMpegWriter if suffix == ".mp4" else PillowWriter)(fps=fps)
-  with files.replacing(out) as temporary:
+  with files.replacing(out) as temporary, _writer(suffix, fps) as writer:
     draw(0)  # before the writer is open: without any frame it cannot be closed
     with writer.saving(figure, os.fspath(temporary), figure.dpi):
       for k in range(num_frames):

@@ -1,6 +1,7 @@
 """Films: frames, what is imagined, where units are drawn, and errors."""
 
 import dataclasses
+import importlib.util
 import shutil
 
 import jax.numpy as jnp
@@ -172,8 +173,18 @@ def test_bad_options_are_told_before_anything_is_written(
 
 def test_films_need_ffmpeg(monkeypatch):
   monkeypatch.setattr(shutil, "which", lambda name: None)
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
   with pytest.raises(ValueError, match=r"a.mp4' needs ffmpeg, .*; a .gif does not"):
     film.check("a.mp4")
+
+
+def test_an_mp4_holds_every_frame(tmp_path):
+  imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+  figure = Figure(figsize=(1.0, 0.8), dpi=50)
+  film.write(tmp_path / "a.mp4", figure, lambda k: figure.text(0.1 * k, 0.5, "x"), 5, 5)
+  frames, _ = imageio_ffmpeg.count_frames_and_secs(tmp_path / "a.mp4")
+  assert frames == 5
+  assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_film_that_breaks_off_leaves_nothing(tmp_path):
