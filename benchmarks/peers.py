@@ -86,7 +86,9 @@ def _ours(name: str, spec: EnvSpec, batch: Batch) -> Callable[[], Any]:
 def _line(name: str, row: dict[str, Any]) -> dict[str, str]:
   def rate(part: dict[str, Any]) -> str:
     low, high = (_UPDATES / x for x in reversed(part["seconds_range"]))
-    return f"{_UPDATES / part['seconds']:.3g} ({low:.3g} to {high:.3g})"
+    middle = _UPDATES / part["seconds"]
+    digits = 0 if middle >= 100 else 2
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
   return {
     "learner": name,
