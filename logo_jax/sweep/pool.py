@@ -13,7 +13,7 @@ import time
 from logo_jax import files, plugins, reading
 from logo_jax.logging import Stop, graceful_stop, say
 from logo_jax.sweep import cells as cells_lib
-from logo_jax.sweep import costs
+from logo_jax.sweep import costs, progress
 from logo_jax.sweep.cells import Cell
 from logo_jax.sweep.status import Status
 
@@ -90,7 +90,11 @@ class _Pool:
     self._failed: dict[str, pathlib.Path] = {}
     self._spent = _Spent(root)
     estimates = costs.estimates(plan, known_seconds(self._done, root))
-    self._status = Status(plan, self._done, estimates, workers)
+    by_name = {cell.name: cell for cell in plan}
+    self._status = Status(
+      *(plan, self._done, estimates, workers),
+      progress=lambda name: progress.seconds_left(by_name[name], root),
+    )
 
   def run(self, stop: Stop) -> Outcome:
     """Until nothing can be begun any more, or `stop` rises and all have left."""

@@ -1,6 +1,6 @@
 """One line that says how far a plan is and how long it will take."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 import sys
 import time
 
@@ -9,6 +9,7 @@ from logo_jax.sweep import costs
 from logo_jax.sweep.cells import Cell
 
 _EVERY = 60.0  # seconds between lines where there is no terminal
+_ASKED_EVERY = 5.0  # seconds between looks at what a running cell has written
 
 
 class Status:
@@ -20,6 +21,7 @@ class Status:
     done: Collection[str],
     estimates: Mapping[str, float],
     workers: int,
+    progress: Callable[[str], float | None] = lambda name: None,
   ):
     """Starts the clock.
 
@@ -28,7 +30,12 @@ class Status:
       done: names of those that are finished already.
       estimates: seconds of each, by name.
       workers: processes side by side.
+      progress: seconds that a running cell still takes, by its name, where it tells.
     """
+    self._progress = progress
+    self._told: dict[
+      str, tuple[float, float | None]
+    ] = {}  # when it was asked, and that
     self._total, self._done = len(plan), len(done)
     self._left = {c.name: estimates[c.name] for c in plan if c.name not in done}
     self._workers = workers
@@ -56,6 +63,7 @@ class Status:
       self._measured += seconds
     self._left.pop(cell.name, None)
     self._begun.pop(cell.name, None)
+    self._told.pop(cell.name, None)
     self._say(f"{cell.name}: {how} after {costs.in_words(seconds)}")
 
   def line(self) -> str:
@@ -93,5 +101,17 @@ class Status:
     left = 0.0
     for name, seconds in self._left.items():
       gone = now - self._begun[name] if name in self._begun else 0.0
-      left += max(ratio * seconds - gone, gone / 10)  # late, it will not end at once
+      # Where nothing is told: late, it will not end at once.
+      by_estimate = max(ratio * seconds - gone, gone / 10)
+      told = self._told_by(name, now)
+      left += by_estimate if told is None else told
     return left / self._workers
+
+  def _told_by(self, name: str, now: float) -> float | None:
+    """Seconds left of a cell by what it has written itself; None if that tells none."""
+    if name not in self._begun:
+      return None
+    asked, told = self._told.get(name, (-_ASKED_EVERY, None))
+    if now - asked >= _ASKED_EVERY:
+      asked, told = self._told[name] = now, self._progress(name)
+    return None if told is None else max(told - (now - asked), 0.0)

@@ -1,8 +1,10 @@
 """What is said of how long a plan takes."""
 
+import json
+
 import pytest
 
-from logo_jax.sweep import costs, status
+from logo_jax.sweep import costs, progress, status
 from logo_jax.sweep.cells import Cell
 
 
@@ -44,3 +46,32 @@ def test_the_line_counts_cells_and_time():
   shown.begun(plan[1])
   shown.ended(plan[1], 1_200.0)  # twice as long as estimated, and so will be the next
   assert shown.line() == "2/3 cells, 0 running, 0 s gone, about 10 min left"
+
+
+def test_a_running_cell_tells_what_is_left():
+  plan = [_cell("a"), _cell("b")]
+  told = {"a": 300.0}
+  shown = status.Status(plan, (), {"a": 60.0, "b": 60.0}, 1, progress=told.get)
+  assert shown.line().endswith("about 2 min left")
+  shown.begun(plan[0])
+  assert shown.line().endswith("about 6 min left")
+  told["a"] = 3_600.0  # is not asked for all the time
+  assert shown.line().endswith("about 6 min left")
+
+
+def test_the_pace_is_that_of_the_last_lines(tmp_path, monkeypatch):
+  cell = _cell("a", updates=240)
+  assert progress.seconds_left(cell, tmp_path) is None
+  rows = [("clone", 500, 10.0), ("train", 0, 100.0), ("train", 20, 300.0)]
+  rows += [("train", 20 * k, 300.0 + 40 * (k - 1)) for k in range(2, 6)]
+  lines = [
+    json.dumps(dict(zip(("phase", "step", "time"), x, strict=True))) for x in rows
+  ]
+  monkeypatch.setattr(progress.time, "time", lambda: 470.0)
+  (tmp_path / "a").mkdir()
+  file = tmp_path / "a" / "metrics.jsonl"
+  file.write_text("\n".join(lines[:2]) + "\n")
+  assert progress.seconds_left(cell, tmp_path) is None  # one line shows no pace
+  file.write_text("\n".join(lines) + "\n")
+  # 140 updates at 2 s each after the last line, which is 10 s old.
+  assert progress.seconds_left(cell, tmp_path) == 270.0
