@@ -22,13 +22,14 @@ def folder(tmp_path):
   return store.write(where, played.rows, played.episode_start, card)
 
 
-def _run(tmp_path, dataset="toy/corridor/random"):
+def _run(tmp_path, dataset="toy/corridor/random", binary="inspect_data", *more):
   return subprocess.run(
     [
       sys.executable,
-      str(ROOT / "experiments/inspect_data.py"),
+      str(ROOT / f"experiments/{binary}.py"),
       f"--dataset={dataset}",
       f"--data_dir={tmp_path / 'data'}",
+      *more,
     ],
     cwd=tmp_path,
     env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -80,3 +81,17 @@ def test_a_changed_number_is_noticed(tmp_path, folder):
   done = _run(tmp_path)
   assert done.returncode == 1
   assert "is corrupt: the arrays' hash is" in done.stderr
+
+
+def test_names_that_plugins_have_given(tmp_path, folder):
+  (tmp_path / "named.py").write_text(
+    "from logo_jax.data import source\n"
+    f"source.register('mine/corridor', {str(folder)!r})\n"
+  )
+  shown = _run(tmp_path, "mine/corridor", "inspect_data", "--plugin=named")
+  assert shown.returncode == 0, shown.stderr
+  assert shown.stdout.splitlines()[0].split() == ["name:", "mine/corridor"]
+  out = tmp_path / "out"
+  made = _run(tmp_path, "mine/corridor", "convert", "--plugin=named", f"--out={out}")
+  assert made.returncode == 0, made.stderr
+  assert store.read(out).card["name"] == "mine/corridor"

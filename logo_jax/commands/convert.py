@@ -8,7 +8,7 @@ import time
 
 from absl import flags
 
-from logo_jax.data import formats, remarks, store
+from logo_jax.data import formats, remarks, source, store
 from logo_jax.data.formats import minari, vault
 from logo_jax.logging import say
 
@@ -54,10 +54,13 @@ def main(argv: list[str]) -> None:
   start = time.monotonic()
   _check_out(pathlib.Path(_OUT.value))
   path = _DATASET.value
-  if not formats.is_path(path):
-    path = f"{_DATA_DIR.value}/{path}"
   options = {o.name: o.value for o in _OPTIONS if o.value is not None}
-  stored = formats.read(path, **options)
+  if source.is_registered(path):
+    stored = source.read(path, _DATA_DIR.value, options)
+  else:
+    if not formats.is_path(path):
+      path = f"{_DATA_DIR.value}/{path}"
+    stored = formats.read(path, **options)
   for line in remarks.remarks(stored):
     say(f"{path}: {line}")
   if _TO.value == "own":

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax.data import inspect, remarks, store
+from logo_jax.data import inspect, remarks, source, store
 from logo_jax.reporting import dataset_figure
 
 _DATASET = flags.DEFINE_string(
@@ -69,6 +69,8 @@ def _open(
   name: str, data_dir: pathlib.Path
 ) -> tuple[pathlib.Path | None, store.StoredDataset]:
   """The dataset, and its folder where it lies in the library's own format."""
+  if source.is_registered(name):
+    return None, source.read(name, data_dir)
   for folder in (data_dir / name, pathlib.Path(name)):
     if (folder / store.CARD).is_file():
       return folder, store.read(folder, verify=False)

@@ -48,6 +48,11 @@ def register(
   _REGISTERED[name] = entry
 
 
+def is_registered(name: str) -> bool:
+  """Whether a name is one that `register` has given."""
+  return name in _REGISTERED
+
+
 def spec(name: str) -> types.EnvSpec | None:
   """What is known of a dataset before there are data.
 

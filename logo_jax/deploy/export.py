@@ -7,7 +7,8 @@ weights.npz        the weights, by their path in the learner's parameters
 greedy.stablehlo   (obs, legal, memory) -> (action, memory); `jax.export.deserialize`
 sampled.stablehlo  the same with a key, uint32 [2], as a fourth argument
 
-The functions have the weights inside. Nothing is pickled.
+The functions have the weights inside, and tuples for whatever structure a memory has.
+Nothing is pickled.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,13 +86,21 @@ def _exported(
   policy: Policy, batch_size: int | None, sampled: bool
 ) -> jax.export.Exported:
   """The policy as a program of its own, weights inside."""
+  form = jax.tree.structure(jax.eval_shape(policy.initial_memory))
+
+  def decide(
+    obs: jax.Array, legal: jax.Array, memory: Any, key: jax.Array, is_greedy: bool
+  ) -> tuple[jax.Array, Any]:
+    memory = jax.tree.unflatten(form, jax.tree.leaves(memory))
+    action, memory = policy.act(policy.params, obs, legal, memory, key, is_greedy)
+    return action, _plain(memory)
 
   def greedy(obs: jax.Array, legal: jax.Array, memory: Any) -> Any:
-    return policy.act(policy.params, obs, legal, memory, jax.random.key(0), True)
+    return decide(obs, legal, memory, jax.random.key(0), True)
 
   def sample(obs: jax.Array, legal: jax.Array, memory: Any, key: jax.Array) -> Any:
     typed = jax.random.wrap_key_data(key, impl="threefry2x32")
-    return policy.act(policy.params, obs, legal, memory, typed, False)
+    return decide(obs, legal, memory, typed, False)
 
   function: Callable[..., Any] = sample if sampled else greedy
   inputs = _inputs(policy, batch_size, sampled)
@@ -104,13 +113,25 @@ def _inputs(policy: Policy, batch_size: int | None, sampled: bool) -> tuple[Any,
   if batch_size is None:
     (batch,) = jax.export.symbolic_shape("b")
   agents = (batch, spec.num_agents)
-  one = jax.eval_shape(lambda: policy.initial_memory(1))
+  one = _memory(policy, 1)
   inputs = (
     jax.ShapeDtypeStruct((*agents, spec.obs_dim), jnp.float32),
     jax.ShapeDtypeStruct((*agents, spec.action_dim), jnp.bool_),
     jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), one),
   )
   return (*inputs, jax.ShapeDtypeStruct((2,), jnp.uint32)) if sampled else inputs
+
+
+def _memory(policy: Policy, *batch: int) -> Any:
+  """Shapes of what the functions take and give as the memory."""
+  return _plain(jax.eval_shape(lambda: policy.initial_memory(*batch)))
+
+
+def _plain(memory: Any) -> Any:
+  """The same in containers of Python's own, which need no library to be read."""
+  if not isinstance(memory, tuple):
+    return memory
+  return tuple(map(_plain, memory))
 
 
 def _about(
@@ -138,7 +159,7 @@ def _about(
     "centralised": policy.centralised,
     "obs_statistics": statistics,
     "weights": state_layout.layout(policy.params),
-    "memory": state_layout.layout(jax.eval_shape(policy.initial_memory)),
+    "memory": state_layout.layout(_memory(policy)),
     "functions": {
       name: {
         "file": f"{name}.stablehlo",

@@ -7,14 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import Any, NamedTuple
 
 import jax
 import jax.export
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import logo_jax
+from logo_jax.deploy import export as export_module
 from logo_jax.deploy.export import export
+from logo_jax.deploy.policy import Policy
+from logo_jax.types import Actor
 from tests.deploy import runs
 
 pytest.importorskip("flatbuffers")
@@ -118,6 +123,41 @@ def test_a_fixed_batch(exported, tmp_path):
   np.testing.assert_allclose(call(obs, legal, ())[0], policy(obs)[0], atol=1e-6)
   with pytest.raises(ValueError, match="[Ss]hape"):
     call(*_seen(policy.spec, 3), ())
+
+
+class _Belief(NamedTuple):
+  seen: Any
+  done: Any
+
+
+def test_a_memory_of_several_parts(exported, tmp_path, monkeypatch):
+  """As that of policies that read what a model has come to believe."""
+  run_dir, _ = exported("discrete")
+  spec = logo_jax.load_policy(run_dir).spec
+
+  def act(params, memory, now, key, greedy=False):
+    belief, steps = memory
+    action = (belief.seen[..., 0] + steps).astype(jnp.int32)
+    return (_Belief(now.obs, belief.done + 1.0), steps + 1.0), action
+
+  def nothing(batch):
+    agents = (*batch, spec.num_agents)
+    belief = _Belief(jnp.zeros((*agents, spec.obs_dim)), jnp.zeros(agents))
+    return belief, jnp.zeros(agents)
+
+  policy = Policy(Actor(nothing, act), {}, spec)
+  monkeypatch.setattr(export_module, "load_policy", lambda *_: policy)
+  out = export(run_dir, tmp_path / "out")
+  call = jax.export.deserialize(bytearray((out / "greedy.stablehlo").read_bytes())).call
+  about = json.loads((out / "policy.json").read_text())
+  assert set(about["memory"]) == {"0/0", "0/1", "1"}
+  obs, legal = _seen(spec, 3)
+  zeros = np.zeros(obs.shape[:2], np.float32)
+  memory = ((0 * obs, zeros), zeros)
+  for step in range(2):
+    action, memory = call(np.float32(3.0) + 0 * obs, legal, memory)
+    np.testing.assert_array_equal(action, 4 * step)
+  assert type(memory[0]) is tuple
 
 
 def test_refusals_leave_nothing(exported, tmp_path):

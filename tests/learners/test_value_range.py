@@ -49,6 +49,13 @@ def test_without_a_discount_there_is_no_bound():
   assert _range((0.0, 75.0), (0.0, 3.0), discount=1.0) == (0.0, math.inf)
 
 
+@pytest.mark.parametrize(("loss", "low"), [(0.0, 0.0), (3.0, -3.0), (math.inf, -2.0)])
+def test_bounds_of_a_value_leave_room_for_what_weighting_takes(loss, low):
+  statistics = Statistics(_ONE, _ONE, _ONE, (0.0, 2.0))
+  context = LearnerContext(_SPEC, statistics, None, loss)  # type: ignore
+  assert backup.discounted_range(0.99, context) == (low, 2.0)
+
+
 def test_what_is_outside_is_counted():
   targets = jnp.array([-1.0, -0.01, 5.0, 10.0, 12.0])  # the second is noise
   np.testing.assert_allclose(backup.outside(targets, (0.0, 10.0)), [1, 0, 0, 0, 1])

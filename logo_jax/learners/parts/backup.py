@@ -69,7 +69,9 @@ def discounted_range(discount: float, context: LearnerContext) -> tuple[float, f
   """Least and largest discounted return that there can be, in the environment's units.
 
   Bounded by the recorded returns to go, whole where episodes go on to their end or to
-  the time limit, and by the extreme rewards for ever, r / (1 - gamma).
+  the time limit, and by the extreme rewards for ever, r / (1 - gamma). Where weighting
+  may take any amount, it has as much room as returns differ in the data: without any,
+  all that costs would be worth the least return, whatever it costs.
 
   Args:
     discount: gamma.
@@ -80,8 +82,8 @@ def discounted_range(discount: float, context: LearnerContext) -> tuple[float, f
   ever = (float(x) for x in (statistics.reward.low, statistics.reward.high))
   least, most = (_for_ever(r, discount) for r in ever)
   low, high = max(low, min(least, 0.0)), min(high, max(most, 0.0))
-  if math.isfinite(context.return_loss):
-    low -= context.return_loss
+  loss = context.return_loss
+  low -= loss if math.isfinite(loss) else high - low
   return low, max(high, low + 1e-3)
 
 
