@@ -30,6 +30,10 @@ PHASES = metric_lines.PHASES
 _FREE = ("loggers",)  # of a config; may differ in a resumed run
 
 
+class Differs(ValueError):
+  """A folder holds a run of another configuration."""
+
+
 class RunFolder:
   """A run's folder, locked for as long as this object or its process lives.
 
@@ -219,7 +223,7 @@ class RunFolder:
     difference = nested.first_difference(_bound(stored), _bound(config))
     if difference is not None:
       key, was, given = difference
-      raise ValueError(
+      raise Differs(
         f"{key}: {given} differs from {was} in {self.config_path}; "
         "give the stored value or choose another folder"
       )

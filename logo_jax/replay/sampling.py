@@ -61,13 +61,17 @@ def sample(blocks: BlockWeights, num: int, key: jax.Array) -> Int[Array, " B"]:
 
 
 def effective_sample_size(log_weight: Float[Array, " R"]) -> Float[Array, ""]:
-  """(sum w)^2 / (n sum w^2) over the n rows of finite log-weight: 1 = uniform."""
+  """(sum w)^2 / (n sum w^2) over the n rows of finite log-weight: 1 = uniform.
+
+  0 if no row has any weight.
+  """
   log_weight = log_weight.astype(jnp.float32)
   finite = jnp.isfinite(log_weight)
   top = jnp.max(jnp.where(finite, log_weight, -jnp.inf))
   weight = jnp.where(finite, jnp.exp(log_weight - top), 0.0)
   n = jnp.maximum(finite.sum(), 1).astype(jnp.float32)
-  return weight.sum() ** 2 / (n * (weight**2).sum())
+  # The heaviest row weighs 1, if there is one.
+  return weight.sum() ** 2 / (n * jnp.maximum((weight**2).sum(), 1.0))
 
 
 def share(log_weight: Float[Array, " R"], of: Bool[Array, " R"]) -> Float[Array, ""]:

@@ -10,6 +10,7 @@ from logo_jax import config as config_lib
 from logo_jax import files, reading
 from logo_jax.config import ExperimentConfig
 from logo_jax.reporting import records
+from logo_jax.run_folder import Differs
 from logo_jax.sweep import budgets, cells, grid, pictured
 from logo_jax.sweep.budgets import Budget
 from logo_jax.sweep.cells import Cell
@@ -52,6 +53,9 @@ def plan(manifest: Manifest, options: Options) -> Planned:
 
   Systems that are no presets here, or do not fit a dataset, are left out by name.
   Datasets and systems of the options that the table has not are none of it.
+
+  Raises:
+    Differs: a run's folder holds one of another configuration.
   """
   budget = budgets.of_values(options.budget, {})
   missing, places, left_out = manifest.missing(), [], {}
@@ -69,6 +73,8 @@ def plan(manifest: Manifest, options: Options) -> Planned:
           continue
         try:
           made = _cells(manifest, row, system, budget, options)
+        except Differs:  # the folder is another's: not of this table, but of the call
+          raise
         except ValueError as error:
           where = " ".join(row.labels)
           left_out[f"{system.label} on {where}"] = reading.in_line(error)

@@ -93,6 +93,7 @@ def test_effective_sample_size_by_hand():
   # Weights 1 and 3: (1 + 3)^2 / (2 * (1 + 9)) = 0.8
   unequal = sampling.effective_sample_size(jnp.log(jnp.array([1.0, 3.0, 0.0])))
   np.testing.assert_allclose(unequal, 0.8, rtol=1e-6)
+  assert sampling.effective_sample_size(jnp.full(3, -jnp.inf)) == 0.0
 
 
 def test_share_of_draws_by_hand():

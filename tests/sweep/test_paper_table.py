@@ -69,6 +69,18 @@ def test_the_paper_claims_28_of_32_rows():
   assert "LOGO in the paper: best by the mean in 10 of 12" in said[1]
 
 
+def test_a_folder_of_other_runs_is_no_row_that_does_not_fit(tmp_path):
+  first = next(
+    cell
+    for cell in reproduce.plan(_read(tmp_path), _options(tmp_path)).cells
+    if cell.kind == "experiment"
+  )
+  folder = pathlib.Path(_options(tmp_path).root) / first.name
+  files.write_json(folder / "config.json", first.config | {"seed": 7})
+  with pytest.raises(ValueError, match=r"^seed: \d+ differs from 7 in "):
+    reproduce.plan(_read(tmp_path), _options(tmp_path))
+
+
 def test_a_plan_shares_runs_and_names_what_is_missing(tmp_path):
   found = reproduce.plan(_read(tmp_path), _options(tmp_path))
   assert found.left_out == {"dreamer": "not in this version"}

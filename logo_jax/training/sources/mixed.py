@@ -100,6 +100,7 @@ class _Mixed:
     log_weight = jnp.where(valid, weighting.log_weight(u), -jnp.inf)
     blocks = sampling.block_weights(log_weight)
     mass = relative_mass(jax.nn.logsumexp(log_weight), self._axis)
+    mass = jnp.where(valid.any(), mass, 0.0)  # no row is there to be drawn
     runs = windows.runs_of(valid) if self._window > 1 else ()
     num = jnp.maximum(valid.sum(), 1)
     events = valid & eventful(content.rows.reward, content.rows.discount)
