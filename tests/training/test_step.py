@@ -241,6 +241,15 @@ def test_no_uncertainty_samples_like_uniform_weights(loaded):
   assert metrics["imagination/effective_sample_size"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
+def test_where_every_imagined_row_halts_the_real_ones_teach(loaded):
+  halt = component("weighting", "halt", bootstrap=True, threshold=0.0)
+  config = systems.small("logo_macql", weighting=halt)
+  params, metrics = _final_params(config, loaded, chunks=2)
+  assert metrics["imagination/effective_sample_size"] == 0.0
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves((params, metrics)))
+
+
 @pytest.mark.slow  # of windows it is tested by default
 def test_the_coin_takes_whole_batches(loaded):
   config = systems.small("logo_macql", mix="bernoulli", real_share=0.5)
