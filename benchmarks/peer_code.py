@@ -1,6 +1,7 @@
 """What it takes to call published code from a checkout; see `peers.py`."""
 
 from collections.abc import Callable, Mapping
+import functools
 import importlib
 import pathlib
 import sys
@@ -80,6 +81,7 @@ def learners(checkouts: Mapping[str, str], width: int) -> dict[str, Make]:
   return found
 
 
+@functools.cache
 def _torch() -> Any:
   """PyTorch; without a GPU, for which the code asks all the same, on the CPU."""
   import torch  # pyright: ignore[reportMissingImports]
@@ -107,10 +109,12 @@ def _module(folder: str, name: str) -> Any:
           del sys.modules[module]
 
 
+def _device() -> str:
+  return "cuda" if _torch().cuda.is_available() else "cpu"
+
+
 def _tensor(x: Any) -> Any:
-  torch = _torch()
-  device = "cuda" if torch.cuda.is_available() else "cpu"
-  return torch.tensor(np.asarray(x), dtype=torch.float32, device=device)
+  return _torch().tensor(np.asarray(x), dtype=_torch().float32, device=_device())
 
 
 def _of_cfcql(kind: Any, options: dict[str, Any]) -> Make:
@@ -129,7 +133,7 @@ def _of_cfcql(kind: Any, options: dict[str, Any]) -> Make:
       batch_size=len(t.reward),
       **options,
     )
-    agent.prep_training("gpu" if _torch().cuda.is_available() else "cpu")
+    agent.prep_training({"cuda": "gpu", "cpu": "cpu"}[_device()])
     state, reward, next_state, over = (
       [_tensor(x)] * n for x in (t.state, t.reward, t.next_state, 1 - t.discount)
     )
@@ -158,7 +162,7 @@ def _of_omiga(kind: Any, width: int) -> Make:
       "batch_size": len(t.reward),
       "lr": 5e-4,
       "grad_norm_clip": 1.0,
-      "device": "cuda" if _torch().cuda.is_available() else "cpu",
+      "device": _device(),
     }
     agent = kind(spec.obs_dim, spec.action_dim, spec.num_agents, None, settings)
     obs, action, next_obs = (_tensor(x) for x in (t.obs, t.action, t.next_obs))

@@ -33,9 +33,8 @@ class Status:
       progress: seconds that a running cell still takes, by its name, where it tells.
     """
     self._progress = progress
-    self._told: dict[
-      str, tuple[float, float | None]
-    ] = {}  # when it was asked, and that
+    # When it was asked, and what it said.
+    self._told: dict[str, tuple[float, float | None]] = {}
     self._total, self._done = len(plan), len(done)
     self._left = {c.name: estimates[c.name] for c in plan if c.name not in done}
     self._workers = workers
