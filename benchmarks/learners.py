@@ -22,8 +22,7 @@ import numpy as np
 from logo_jax import cli, files, outcomes, profiling, registry
 from logo_jax.data import source
 from logo_jax.reporting import tables
-from logo_jax.training import optimizers
-from logo_jax.types import Batch, LearnerContext
+from logo_jax.types import Batch
 
 _LEARNERS = flags.DEFINE_list(
   "learners",
@@ -78,9 +77,7 @@ def _measure(name: str, scenario: str, peak: float) -> dict[str, Any]:
     fields |= {"recurrent": True, "window": shape[1]}
   if name == "mazero":  # at its own width, on windows of its own
     fields, shape = {}, _BATCH["paper"]
-  chosen = registry.component("learner", name, **fields)
-  context = LearnerContext(spec, made_up.statistics_of(spec), optimizers.adam)
-  learner = registry.make("learner", chosen, context)
+  learner = made_up.learner(name, spec, **fields)
   if learner.window > 1 and len(shape) == 1:
     shape = (shape[0] // learner.window, learner.window)
   batch = made_up.batch(spec, shape)

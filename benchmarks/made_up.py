@@ -9,9 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import outcomes
+from logo_jax import outcomes, registry
 from logo_jax.ops.standardise import moments
-from logo_jax.types import Batch, EnvSpec, Statistics, Transition
+from logo_jax.training import optimizers
+from logo_jax.types import (
+  Batch,
+  EnvSpec,
+  Learner,
+  LearnerContext,
+  Statistics,
+  Transition,
+)
 
 
 def spec(num_agents: int) -> EnvSpec:
@@ -25,6 +33,14 @@ def statistics_of(spec: EnvSpec) -> Statistics:
   obs, state = (rng.normal(size=(100, n)) for n in (spec.obs_dim, spec.state_dim))
   return Statistics(
     moments(obs), moments(state), moments(rng.normal(size=100)), (-9, 9)
+  )
+
+
+def learner(name: str, spec: EnvSpec, **fields: Any) -> Learner:
+  """One of the library's, for data such as `batch` makes."""
+  context = LearnerContext(spec, statistics_of(spec), optimizers.adam)
+  return registry.make(
+    "learner", registry.component("learner", name, **fields), context
   )
 
 

@@ -22,11 +22,10 @@ import jax
 import made_up
 import peer_code
 
-from logo_jax import cli, files, registry
+from logo_jax import cli, files
 from logo_jax.data import source
 from logo_jax.reporting import tables
-from logo_jax.training import optimizers
-from logo_jax.types import Batch, EnvSpec, LearnerContext
+from logo_jax.types import Batch, EnvSpec
 
 _CFCQL = flags.DEFINE_string("cfcql", None, "CFCQL's checkout: macql, cfcql, omar.")
 _OMIGA = flags.DEFINE_string("omiga", None, "OMIGA's checkout: omiga.")
@@ -63,9 +62,7 @@ def main(argv: list[str]) -> None:
 
 
 def _ours(name: str, spec: EnvSpec, batch: Batch) -> Callable[[], Any]:
-  context = LearnerContext(spec, made_up.statistics_of(spec), optimizers.adam)
-  chosen = registry.component("learner", name, hidden_size=_WIDTH.value)
-  learner = registry.make("learner", chosen, context)
+  learner = made_up.learner(name, spec, hidden_size=_WIDTH.value)
 
   def updates(state: Any) -> Any:
     def update(state: Any, key: jax.Array) -> Any:

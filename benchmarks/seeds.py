@@ -24,10 +24,9 @@ import jax
 import jax.numpy as jnp
 import made_up
 
-from logo_jax import cli, files, profiling, registry
+from logo_jax import cli, files, profiling
 from logo_jax.reporting import tables
-from logo_jax.training import optimizers, parallel
-from logo_jax.types import LearnerContext
+from logo_jax.training import parallel
 
 _LEARNER = flags.DEFINE_string("learner", "bc", "Which.")
 _HIDDEN = flags.DEFINE_integer("hidden_size", 256, "Units.", 1)
@@ -57,11 +56,8 @@ def main(argv: list[str]) -> None:
 
 def _measure(num_seeds: int) -> dict[str, Any]:
   spec = made_up.spec(5)
-  chosen = registry.component(
-    "learner", _LEARNER.value, hidden_size=16 if _QUICK.value else _HIDDEN.value
-  )
-  context = LearnerContext(spec, made_up.statistics_of(spec), optimizers.adam)
-  learner = registry.make("learner", chosen, context)
+  width = 16 if _QUICK.value else _HIDDEN.value
+  learner = made_up.learner(_LEARNER.value, spec, hidden_size=width)
   mesh = parallel.make_mesh(num_seeds, 1)
   keys = jax.vmap(jax.random.key)(jnp.arange(num_seeds))
   state = parallel.map_init(lambda key, _: learner.init(key), mesh, keys, shared=())
