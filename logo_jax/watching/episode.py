@@ -8,15 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from logo_jax import playback
-from logo_jax.data.dataset import transitions
 from logo_jax.deploy.policy import Policy
 from logo_jax.envs import base
-from logo_jax.imagination.rollout import rollout
-from logo_jax.replay import windows
+from logo_jax.evaluation import open_loop
 from logo_jax.types import (
   Environment,
   HostEnvironment,
-  Observed,
   Prediction,
   Rows,
   TimeStep,
@@ -137,38 +134,29 @@ def imagine(
     return None
   imagination, (model_params, uncertainty_params) = found
   model, uncertainty, *_ = imagination
-  rows, length = jax.tree.map(jnp.asarray, episode.rows), episode.length
-  begins = np.arange(0, length, steps)
-  index = jnp.asarray(begins)
-  if model.window > 1:
-    index = windows.up_to(index, index, model.window)
-  # Beyond the end nothing is done; those steps are cut off.
-  taken = rows.action[np.minimum(begins + np.arange(steps)[:, None], length)]
+  rows = jax.tree.map(jnp.asarray, episode.rows)
+  begins = np.arange(0, episode.length, steps)
+  windows = open_loop.Windows(begins, episode.length - begins, begins)
 
-  def choose(memory: Any, now: Observed, count: jax.Array, key: jax.Array):
-    del now, key
-    return memory, taken[count]
-
-  def look(carry: tuple, t: Transition, p: Prediction, count: jax.Array):
-    del count
-    so_far, alive = carry
-    score = uncertainty.score(uncertainty_params, t, p)
-    so_far = uncertainty.accumulate(so_far, score)
-    u = uncertainty.calibrate(uncertainty_params, so_far)
-    alive &= p.discount > 0.5
-    return (so_far, alive), (p.state, u, alive)
-
-  zeros = jnp.zeros(len(begins))
-  memories = (), (zeros, jnp.ones(len(begins), bool))
+  def look(t: Transition, p: Prediction, true: Transition):
+    del true
+    return p.state, uncertainty.score(uncertainty_params, t, p), p.discount
 
   @jax.jit
-  def run(starts: Transition) -> Any:
-    return rollout(
-      *(model, model_params, starts, choose, look, steps, jax.random.key(0), memories)
-    )[2]
+  def run(rows: Rows, windows: open_loop.Windows) -> Any:
+    kept = open_loop.imagine(model, model_params, rows, windows, steps, look)
+    state, score, discount = kept
 
-  kept = run(transitions(rows, index))
+    def along(so_far: jax.Array, score: jax.Array) -> tuple[jax.Array, jax.Array]:
+      so_far = uncertainty.accumulate(so_far, score)
+      return so_far, uncertainty.calibrate(uncertainty_params, so_far)
+
+    u = jax.lax.scan(along, jnp.zeros(len(begins)), score)[1]
+    return state, u, jnp.cumprod(discount > 0.5, 0) > 0
+
+  # Beyond the end of the episode nothing is shown.
   state, u, alive = (
-    np.asarray(x).swapaxes(0, 1).reshape(-1, *x.shape[2:])[:length] for x in kept
+    np.asarray(x).swapaxes(0, 1).reshape(-1, *x.shape[2:])[: episode.length]
+    for x in run(rows, jax.tree.map(jnp.asarray, windows))
   )
-  return Imagined(state, u, alive, np.repeat(begins, steps)[:length])
+  return Imagined(state, u, alive, np.repeat(begins, steps)[: episode.length])
