@@ -17,9 +17,12 @@ import jax
 import jax.numpy as jnp
 import made_up
 
-from logo_jax import cli, files, presets, profiling
+from logo_jax import cli
+from logo_jax.configs import presets
 from logo_jax.imagination.rows import imagine_rows
+from logo_jax.io import files
 from logo_jax.reporting import tables
+from logo_jax.runs import profiling
 from logo_jax.training.compose import compose
 
 _PRESET = flags.DEFINE_string("preset", "logo_macql", "A system with a ring of rows.")

@@ -19,9 +19,12 @@ import jax.numpy as jnp
 import made_up
 import numpy as np
 
-from logo_jax import cli, files, outcomes, profiling, registry
+from logo_jax import cli
+from logo_jax.configs import registry
 from logo_jax.data import source
+from logo_jax.io import files
 from logo_jax.reporting import tables
+from logo_jax.runs import outcomes, profiling
 from logo_jax.types import Batch
 
 _LEARNERS = flags.DEFINE_list(

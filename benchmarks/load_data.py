@@ -31,8 +31,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import cli, files, outcomes, presets
+from logo_jax import cli
+from logo_jax.configs import presets
 from logo_jax.data import dataset, store
+from logo_jax.io import files
+from logo_jax.runs import outcomes
 from logo_jax.training import feeds, loop, parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import outcomes, registry
+from logo_jax.configs import registry
 from logo_jax.ops.standardise import moments
+from logo_jax.runs import outcomes
 from logo_jax.training import optimizers
 from logo_jax.types import (
   Batch,

@@ -20,8 +20,11 @@ import jax
 import jax.numpy as jnp
 import made_up
 
-from logo_jax import cli, experiment, files, presets
+from logo_jax import cli
+from logo_jax.configs import presets
+from logo_jax.io import files
 from logo_jax.reporting import tables
+from logo_jax.runs import experiment
 from logo_jax.training import parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train

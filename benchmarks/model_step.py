@@ -40,7 +40,8 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, files
+from logo_jax import cli
+from logo_jax.io import files
 from logo_jax.reporting import tables
 from logo_jax.sweep import model_step
 

@@ -22,8 +22,9 @@ import jax
 import made_up
 import peer_code
 
-from logo_jax import cli, files
+from logo_jax import cli
 from logo_jax.data import source
+from logo_jax.io import files
 from logo_jax.reporting import tables
 from logo_jax.types import Batch, EnvSpec
 

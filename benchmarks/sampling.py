@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import made_up
 
-from logo_jax import cli, files
+from logo_jax import cli
+from logo_jax.io import files
 from logo_jax.replay import sampling
 from logo_jax.reporting import tables
 

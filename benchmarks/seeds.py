@@ -24,8 +24,10 @@ import jax
 import jax.numpy as jnp
 import made_up
 
-from logo_jax import cli, files, profiling
+from logo_jax import cli
+from logo_jax.io import files
 from logo_jax.reporting import tables
+from logo_jax.runs import profiling
 from logo_jax.training import parallel
 
 _LEARNER = flags.DEFINE_string("learner", "bc", "Which.")

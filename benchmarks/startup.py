@@ -23,7 +23,8 @@ from typing import Any
 from absl import flags
 import made_up
 
-from logo_jax import cli, files
+from logo_jax import cli
+from logo_jax.io import files
 from logo_jax.reporting import tables
 
 _PRESET = flags.DEFINE_string("preset", "macql", "Which system.")

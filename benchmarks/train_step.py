@@ -19,8 +19,11 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from logo_jax import cli, experiment, files, outcomes, presets, profiling
-from logo_jax.config import ExperimentConfig
+from logo_jax import cli
+from logo_jax.configs import presets
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.io import files
+from logo_jax.runs import experiment, outcomes, profiling
 from logo_jax.training import parallel
 from logo_jax.training.compose import System, compose
 from logo_jax.training.fit_model import make_fit, phases

@@ -13,7 +13,8 @@ from absl import app, flags
 import ml_collections
 from ml_collections import config_flags
 
-from logo_jax import compilation_cache, plugins, reading
+from logo_jax.checks import reading
+from logo_jax.io import compilation_cache, plugins
 
 _CACHE = flags.DEFINE_string(
   "compilation_cache",
@@ -191,7 +192,7 @@ class ConfigParser(flags.ArgumentParser):
     self._flag = flag
 
   def parse(self, argument: str) -> ml_collections.ConfigDict:
-    from logo_jax import config_dicts
+    from logo_jax.configs import config_dicts
 
     values = _config_of(argument)
     # Before flags of fields are, which are those of the components that are there.
@@ -199,7 +200,7 @@ class ConfigParser(flags.ArgumentParser):
 
 
 def _config_of(argument: str) -> ml_collections.ConfigDict:
-  from logo_jax import config_dicts, presets, published
+  from logo_jax.configs import config_dicts, presets, published
 
   word, colon, rest = argument.partition(":")
   if word == "published":

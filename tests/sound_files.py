@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import config as config_lib
-from logo_jax import presets
 from logo_jax.behaviours import library, policy
+from logo_jax.configs import config as config_lib
+from logo_jax.configs import presets
 from logo_jax.data import store
 from logo_jax.data.formats import vault
 from logo_jax.types import EnvSpec, Rows

@@ -19,68 +19,30 @@ ALLOWED = {
   "types": {"ops", "layout"},
   "layout": set(),
   "ops": set(),
-  "files": set(),
-  "reading": set(),
-  "schema": {"reading"},
-  "metric_lines": {"reading"},
-  "loggers": {"files", "reading", "schema"},
-  "ranges": set(),
-  "nested": set(),
-  "plugins": {"files", "reading"},
-  "profiling": set(),
+  "checks": set(),
+  "io": {"checks"},
   "codecs": _MATHS,
   "networks": _MATHS | {"codecs"},
   "replay": {"types"},
   "imagination": {"types", "ops", "replay"},
   "search": {"types", "ops"},
-  "planning": {"types", "imagination", "ops", "ranges"},
-  "registry": {"types"},
-  "config": {"registry", "schema"},
-  "compositions": {"config", "registry"},
-  "presets": {"compositions", "config", "reading", "registry"},
-  "published": {"config", "presets", "reading", "registry"},
-  "envs": {"types", "layout", "reading"},
-  "behaviours": _PARTS | {"envs", "files", "ranges", "reading", "schema"},
-  "data": _MATHS | {"envs", "behaviours", "files", "ranges", "reading", "schema"},
-  "world_models": _PARTS | {"ranges"},
-  "uncertainty": _MATHS | {"ranges"},
-  "weighting": _MATHS | {"ranges"},
-  "learners": _PARTS | {"search", "ranges"},
+  "planning": {"types", "imagination", "ops", "checks"},
+  "configs": {"types", "checks", "io"},
+  "envs": {"types", "layout", "checks"},
+  "behaviours": _PARTS | {"envs", "checks", "io"},
+  "data": _MATHS | {"envs", "behaviours", "checks", "io"},
+  "world_models": _PARTS | {"checks"},
+  "uncertainty": _MATHS | {"checks"},
+  "weighting": _MATHS | {"checks"},
+  "learners": _PARTS | {"search", "checks"},
   "evaluation": _MATHS | {"data", "envs", "behaviours", "imagination", "replay"},
-  "reporting": {"files", "metric_lines", "reading", "schema"},
-  "logging": set(),
-  "state_layout": set(),
-  "checkpoint": {"checkpoint_files", "logging", "state_layout"},
-  "checkpoint_files": {"logging", "reading"},
-  "run_folder": {"files", "loggers", "metric_lines", "nested", "plugins", "reading"},
+  "reporting": {"checks", "io"},
   "training": _MATHS
-  | {
-    "imagination",
-    "replay",
-    "registry",
-    "config",
-    "data",
-    "envs",
-    "evaluation",
-    "ranges",
-  }
-  | {"checkpoint", "logging", "metric_lines", "run_folder"},
-  "compilation_cache": set(),
-  "config_dicts": {"config", "presets", "registry"},
-  "cli": {"compilation_cache", "config_dicts", "plugins"}
-  | {"presets", "published", "reading"},
-  "entries": {"config", "presets"},
-  "fits": {"config", "reporting"},
-  "reference": {"config", "files", "presets", "registry"},
+  | {"imagination", "replay", "configs", "data", "envs", "evaluation", "checks", "io"},
+  "cli": {"configs", "checks", "io"},
 }
 # These put everything together.
-_WHOLE = (
-  *("__init__", "commands", "deploy", "experiment", "fine_tuning", "model_study"),
-  "outcomes",
-  "playback",
-  "sweep",
-  "watching",
-)
+_WHOLE = ("__init__", "commands", "deploy", "runs", "sweep", "watching")
 COMPONENTS = ("world_models", "uncertainty", "weighting", "learners", "planning")
 
 
@@ -139,7 +101,8 @@ def test_importing_the_package_is_cheap():
   """At most two seconds of CPU more than JAX itself, and nothing heavy."""
   code = (
     "import jax, time, sys; start = time.process_time(); import logo_jax;"
-    "from logo_jax import types, config, presets, experiment;"
+    "from logo_jax import types; from logo_jax.configs import config, presets;"
+    "from logo_jax.runs import experiment;"
     "heavy = {'jaxmarl', 'orbax', 'matplotlib', 'tensorboardX', 'wandb'};"
     "heavy &= set(sys.modules);"
     "print(time.process_time() - start, sorted(heavy))"

@@ -2,7 +2,9 @@
 
 import pytest
 
-from logo_jax import cli, config_dicts, entries, experiment, model_study, presets
+from logo_jax import cli
+from logo_jax.configs import config_dicts, entries, presets
+from logo_jax.runs import experiment, model_study
 from tests.sound_files import refused
 
 

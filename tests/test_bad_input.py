@@ -12,11 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from logo_jax import experiment, playback, presets
+from logo_jax.configs import presets
 from logo_jax.data import collect, formats
+from logo_jax.io.run_folder import RunFolder
 from logo_jax.reporting import results as result_rows
-from logo_jax.reporting import runs
-from logo_jax.run_folder import RunFolder
+from logo_jax.reporting import run_outputs
+from logo_jax.runs import experiment, playback
 from tests import sound_files
 from tests.sound_files import refused
 
@@ -35,8 +36,10 @@ def _collect(root: pathlib.Path) -> None:
 
 
 def _read_run(root: pathlib.Path) -> None:
-  runs.read_metrics(root / "run")
-  result_rows.check(runs.read_results(root / "run"), str(root / "run/results.json"))
+  run_outputs.read_metrics(root / "run")
+  result_rows.check(
+    run_outputs.read_results(root / "run"), str(root / "run/results.json")
+  )
   RunFolder.open(root / "run", sound_files.BC | {"dataset_hash": "0"}).close()
 
 

@@ -94,7 +94,8 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
   binary = tmp_path / "binary.py"
   binary.write_text(
     "from absl import app\n"
-    "from logo_jax import cli, config_dicts\n"
+    "from logo_jax import cli\n"
+    "from logo_jax.configs import config_dicts\n"
     "flag = cli.define_config('config', 'macql', 'A preset.')\n"
     "def main(argv):\n"
     "  config = config_dicts.experiment_config(flag.value)\n"
@@ -113,7 +114,7 @@ def test_a_field_without_a_value_takes_a_flag(tmp_path):
   assert printed("--config.learner.cql_weight=5") == "5.0 None"
   file = tmp_path / "mine.py"
   file.write_text(
-    "from logo_jax import config_dicts\n"
+    "from logo_jax.configs import config_dicts\n"
     "def get_config():\n"
     "  return config_dicts.of_preset('macql')\n"
   )

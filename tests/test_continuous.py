@@ -1,8 +1,9 @@
 """A whole run on a robot: collected, trained on, and played on real MuJoCo."""
 
-from logo_jax import config_dicts, experiment, playback
+from logo_jax.configs import config_dicts
 from logo_jax.data import collect
-from logo_jax.reporting import runs
+from logo_jax.reporting import run_outputs
+from logo_jax.runs import experiment, playback
 
 
 def test_cloning_a_hopper(tmp_path):
@@ -30,7 +31,7 @@ def test_cloning_a_hopper(tmp_path):
   assert results["episodes"] == 6
   assert len(results["return_by_seed"]) == 2
   assert 0 < results["return_mean"] < 1000
-  logged = runs.read_metrics(tmp_path / "run")[-1]
+  logged = run_outputs.read_metrics(tmp_path / "run")[-1]
   assert len(logged["by_seed"]["evaluation/return"]) == 2
   for names in (results, logged):  # nothing can be won
     assert not [name for name in names if "win_rate" in name]

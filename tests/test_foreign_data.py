@@ -4,9 +4,10 @@ import h5py
 import numpy as np
 import pytest
 
-from logo_jax import config_dicts, experiment, playback
+from logo_jax.configs import config_dicts
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
+from logo_jax.runs import experiment, playback
 
 
 @pytest.fixture

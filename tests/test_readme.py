@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 import logo_jax
-from logo_jax import cli, commands, config_dicts, entries, model_study, reference
-from logo_jax.config import ExperimentConfig
+from logo_jax import cli, commands
+from logo_jax.configs import config_dicts, entries, reference
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data import source, store
+from logo_jax.runs import model_study
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 DOCS = README.parent / "docs"
@@ -48,7 +50,7 @@ def test_the_changes_are_those_of_the_version():
 
 def test_the_page_of_configuration_is_made_of_the_code():
   assert (DOCS / "configuration.md").read_text() == reference.page(), (
-    "python -m logo_jax.reference docs/configuration.md"
+    "python -m logo_jax.configs.reference docs/configuration.md"
   )
 
 

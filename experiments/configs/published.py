@@ -1,9 +1,9 @@
-"""Published hyper-parameters for `--config`; see `logo_jax/published.py`.
+"""Published hyper-parameters for `--config`; see `logo_jax/configs/published.py`.
 
 Example: --config=experiments/configs/published.py:cfcql/smax/2s3z/medium
 """
 
-from logo_jax import config_dicts, published
+from logo_jax.configs import config_dicts, published
 
 
 def get_config(which: str = ""):

@@ -16,10 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import files, reading, schema, types
+from logo_jax import types
 from logo_jax.behaviours import policy
 from logo_jax.behaviours.entity_policy import EntityParams
 from logo_jax.behaviours.layers import Layers
+from logo_jax.checks import reading, schema
+from logo_jax.io import files
 
 PARAMS_FOLDER = pathlib.Path(__file__).parent / "params"
 

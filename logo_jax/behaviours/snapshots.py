@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from logo_jax import ranges
 from logo_jax.behaviours import library, play, policy, ppo, qualities
+from logo_jax.checks import ranges
 from logo_jax.envs import base
 
 Report = Callable[[int, int, dict[str, float]], None]  # seed, steps, mean metrics

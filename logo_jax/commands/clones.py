@@ -14,10 +14,13 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import config, experiment, files, playback, presets, reading
+from logo_jax.checks import reading
+from logo_jax.configs import config, presets
 from logo_jax.data import collect, names
-from logo_jax.logging import say
-from logo_jax.reporting import runs, tables
+from logo_jax.io import files
+from logo_jax.io.logging import say
+from logo_jax.reporting import run_outputs, tables
+from logo_jax.runs import experiment, playback
 
 _DATASETS = flags.DEFINE_list(
   "datasets", ["all"], "<suite>/<scenario>/<quality>, several, or all."
@@ -68,7 +71,7 @@ def _clone(name: str, folder: pathlib.Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is of {key} {found.get(key)}, asked for is {value}")
     return found
   sampled = playback.evaluate(folder, outcome["episodes"], greedy=False)
-  card = runs.read_dataset(folder)["card"]
+  card = run_outputs.read_dataset(folder)["card"]
   behaviour = card["behaviour"]
   kept = ("num_transitions", "num_episodes", "return_mean", "return_std", "win_rate")
   played = asked | {

@@ -10,7 +10,7 @@ from absl import flags
 
 from logo_jax.data import formats, remarks, source, store
 from logo_jax.data.formats import minari, vault
-from logo_jax.logging import say
+from logo_jax.io.logging import say
 
 _DATASET = flags.DEFINE_string(
   "dataset", None, "A path, or the name of a dataset below --data_dir.", required=True

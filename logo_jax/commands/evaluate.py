@@ -5,8 +5,8 @@ Example: logo-jax evaluate --run_dir=runs/a --episodes=512
 
 from absl import flags
 
-from logo_jax import playback
 from logo_jax.reporting import results, tables
+from logo_jax.runs import playback
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.", required=True)
 _EPISODES = flags.DEFINE_integer("episodes", 512, "Episodes per seed.", lower_bound=1)

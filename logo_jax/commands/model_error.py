@@ -20,14 +20,15 @@ from typing import Any
 from absl import flags
 
 import logo_jax
-from logo_jax import experiment, files, model_study, outcomes
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import floor, open_loop
 from logo_jax.evaluation.model_error import HORIZONS
-from logo_jax.logging import say
-from logo_jax.model_study import Fitted
+from logo_jax.io import files
+from logo_jax.io.logging import say
 from logo_jax.reporting import model_figure, model_results
+from logo_jax.runs import experiment, model_study, outcomes
+from logo_jax.runs.model_study import Fitted
 from logo_jax.types import Uncertainty
 
 _DATASET = flags.DEFINE_string("dataset", "smax/2s3z/medium-replay", "Name or path.")

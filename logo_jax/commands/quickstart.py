@@ -14,9 +14,11 @@ import time
 
 from absl import flags
 
-from logo_jax import config, experiment, files, outcomes, presets
-from logo_jax.logging import say
-from logo_jax.reporting import figures, results, runs, tables
+from logo_jax.configs import config, presets
+from logo_jax.io import files
+from logo_jax.io.logging import say
+from logo_jax.reporting import figures, results, run_outputs, tables
+from logo_jax.runs import experiment, outcomes
 
 _DATASET = flags.DEFINE_string(
   "dataset", "smax/2s3z/medium-replay", "<suite>/<scenario>/<quality>."
@@ -93,7 +95,10 @@ def _report(folder: pathlib.Path, finished: dict[str, dict]) -> None:
   figure = folder / "learning_curves.png"
   figures.learning_curves(
     figure,
-    {p: runs.curve_by_share(folder / p, finished[p]["updates"]) for p in finished},
+    {
+      p: run_outputs.curve_by_share(folder / p, finished[p]["updates"])
+      for p in finished
+    },
     reference=("dataset", logo["dataset_return"]),
     title=f"{logo['dataset']}, greedy play",
     xlabel="share of the updates",

@@ -22,7 +22,7 @@ import sys
 
 from absl import flags
 
-from logo_jax.logging import say
+from logo_jax.io.logging import say
 from logo_jax.reporting import export, records
 from logo_jax.sweep import (
   budgets,

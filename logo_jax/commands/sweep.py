@@ -22,11 +22,12 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import entries as entries_lib
-from logo_jax import files, fits, outcomes
-from logo_jax.config import ExperimentConfig
-from logo_jax.logging import say
-from logo_jax.reporting import export, figures, records, results, runs, tables
+from logo_jax.configs import entries as entries_lib
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.io import files
+from logo_jax.io.logging import say
+from logo_jax.reporting import export, figures, records, results, run_outputs, tables
+from logo_jax.runs import fits, outcomes
 from logo_jax.sweep import budgets, cells, grid, pool, preview
 from logo_jax.sweep.budgets import Budget
 
@@ -110,7 +111,7 @@ def _report(root: pathlib.Path, systems: dict[str, ExperimentConfig]) -> None:
   for name in _DATASETS.value:
     folder = root / cells.slug(name)
     there = [s for s in systems if (folder / s / "results.json").exists()]
-    finished = {label: runs.read_results(folder / label) for label in there}
+    finished = {label: run_outputs.read_results(folder / label) for label in there}
     if finished:
       _report_dataset(name, folder, finished)
     every += [
@@ -138,7 +139,10 @@ def _report_dataset(dataset: str, folder: pathlib.Path, finished: dict) -> None:
     return
   figures.learning_curves(
     folder / "learning_curves.png",
-    {p: runs.curve_by_share(folder / p, finished[p]["updates"]) for p in finished},
+    {
+      p: run_outputs.curve_by_share(folder / p, finished[p]["updates"])
+      for p in finished
+    },
     reference=("dataset", first["dataset_return"]),
     title=f"{dataset}, greedy play",
     xlabel="share of the updates",

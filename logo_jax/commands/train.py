@@ -9,9 +9,11 @@ import contextlib
 
 from absl import flags
 
-from logo_jax import cli, config_dicts, experiment
+from logo_jax import cli
+from logo_jax.configs import config_dicts
 from logo_jax.reporting import results as rows
 from logo_jax.reporting import tables
+from logo_jax.runs import experiment
 from logo_jax.training import hosts, joining
 
 _CONFIG = cli.define_config(

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 
 import logo_jax
-from logo_jax import ranges, types
+from logo_jax import types
 from logo_jax.behaviours import library, policy, qualities
+from logo_jax.checks import ranges
 from logo_jax.data import names as names_lib
 from logo_jax.data import record, store
 from logo_jax.envs import base

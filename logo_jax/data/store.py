@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logo_jax import files, reading, schema, types
+from logo_jax import types
+from logo_jax.checks import reading, schema
 from logo_jax.data import coverage, validate
 from logo_jax.envs import base
+from logo_jax.io import files
 
 FORMAT_VERSION = 1
 FIELDS = (*types.STORED, "episode_start")

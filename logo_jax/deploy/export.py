@@ -23,10 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import logo_jax
-from logo_jax import config as config_lib
-from logo_jax import files, playback, state_layout
+from logo_jax.configs import config as config_lib
 from logo_jax.data import store
 from logo_jax.deploy.policy import Policy, load_policy
+from logo_jax.io import files, state_layout
+from logo_jax.runs import playback
 
 FORMAT = 1
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import playback
+from logo_jax.runs import playback
 from logo_jax.training import parallel, plans
 from logo_jax.types import Actor, EnvSpec, Observed, Params
 

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import reading, types
+from logo_jax import types
+from logo_jax.checks import reading
 from logo_jax.layout import Layout
 
 # Suite -> the packages behind it.

@@ -39,7 +39,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import clone, common, conservative, settings
 from logo_jax.learners.parts.conservative import Parts, Penalty, View
 from logo_jax.networks.behaviour import (

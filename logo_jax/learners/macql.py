@@ -32,7 +32,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import clone, common, conservative, settings
 from logo_jax.learners.parts.conservative import Parts, Penalty, View
 from logo_jax.ops import actions, cql

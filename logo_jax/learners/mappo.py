@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import backup, common, on_policy
 from logo_jax.learners.parts.on_policy import Parts, Sample
 from logo_jax.networks import heads

@@ -33,7 +33,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import backup, common, lookahead, unrolled
 from logo_jax.learners.parts.lookahead import Parts
 from logo_jax.networks import heads

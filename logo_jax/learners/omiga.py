@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import backup, common
 from logo_jax.learners.parts.conservative import real_weight
 from logo_jax.networks import heads

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.imagination.acted import Imagination, Step, act_in_model
 from logo_jax.ops.ranks import pick
 from logo_jax.types import (

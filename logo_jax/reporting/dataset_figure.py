@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.reporting.figures import plain
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#555555"

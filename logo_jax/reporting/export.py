@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.reporting.records import Record
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from logo_jax import files
+from logo_jax.io import files
 
 # Okabe and Ito's colours, told apart with every common colour blindness; their yellow
 # is left out, too faint for a line on white. Line styles tell further curves apart.

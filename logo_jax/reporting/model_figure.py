@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.reporting.figures import Curve, draw_curve, plain
 
 _TRUE, _PREDICTED, _GREY = "#999999", "#D55E00", "#555555"

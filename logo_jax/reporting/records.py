@@ -26,8 +26,9 @@ import os
 import pathlib
 from typing import Any
 
-from logo_jax import files, reading
-from logo_jax.reporting import runs
+from logo_jax.checks import reading
+from logo_jax.io import files
+from logo_jax.reporting import run_outputs
 
 Record = Mapping[str, Any]
 COLUMNS: tuple[str, ...] = (
@@ -60,8 +61,8 @@ def of_run(
   Raises:
     ValueError: the run has not finished, or a file is damaged.
   """
-  results, config = runs.read_results(run_dir), runs.read_config(run_dir)
-  data = _data(results, runs.read_dataset(run_dir).get("card", {}))
+  results, config = run_outputs.read_results(run_dir), run_outputs.read_config(run_dir)
+  data = _data(results, run_outputs.read_dataset(run_dir).get("card", {}))
   return {
     "system": results["preset"],
     "dataset": results["dataset"],
@@ -162,7 +163,7 @@ def _measures(results: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, 
 
 def _curve(run_dir: str | os.PathLike[str], updates: int) -> dict[str, list[float]]:
   try:
-    points = runs.curve_by_share(run_dir, updates)
+    points = run_outputs.curve_by_share(run_dir, updates)
   except ValueError:  # policies were not played
     return {}
   return dict(zip(("share", "mean", "ci95"), (x.tolist() for x in points), strict=True))

@@ -5,7 +5,7 @@ import dataclasses
 import math
 from typing import Any
 
-from logo_jax import schema
+from logo_jax.checks import schema
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,12 @@ import dataclasses
 import functools
 from typing import Any
 
-from logo_jax import config as config_lib
-from logo_jax import entries, model_study, presets, ranges, schema
-from logo_jax.config import ExperimentConfig
+from logo_jax.checks import ranges, schema
+from logo_jax.configs import config as config_lib
+from logo_jax.configs import entries, presets
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.envs import base
+from logo_jax.runs import model_study
 from logo_jax.types import HostEnvironment
 
 

@@ -7,9 +7,10 @@ import os
 import pathlib
 from typing import Any, Literal
 
-from logo_jax import files, reading, schema
+from logo_jax.checks import reading, schema
 from logo_jax.data import source
-from logo_jax.reporting import results, runs
+from logo_jax.io import files
+from logo_jax.reporting import results, run_outputs
 
 # What a finished cell has left in its folder.
 _MARKS = {
@@ -51,7 +52,7 @@ def finished(cell: Cell, root: str | os.PathLike[str]) -> bool:
   if cell.kind != "experiment" or not path.exists():
     return path.exists()
   try:
-    results.check(runs.read_results(path.parent), str(path))
+    results.check(run_outputs.read_results(path.parent), str(path))
   except ValueError:  # damaged; the run makes it again
     return False
   return True

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 
-from logo_jax import schema
+from logo_jax.checks import schema
 from logo_jax.data import source
 from logo_jax.sweep import manifest
 from logo_jax.sweep.manifest import Kind, Manifest, Row, System

@@ -8,12 +8,12 @@ import os
 import pathlib
 from typing import Any, Literal
 
-from logo_jax import config as config_lib
-from logo_jax import experiment, fits
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs import config as config_lib
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data import source
-from logo_jax.reporting import runs
-from logo_jax.run_folder import RunFolder
+from logo_jax.io.run_folder import RunFolder
+from logo_jax.reporting import run_outputs
+from logo_jax.runs import experiment, fits
 from logo_jax.sweep import cells as cells_lib
 from logo_jax.sweep.cells import Cell
 from logo_jax.training import compose
@@ -124,7 +124,7 @@ def fit(config: ExperimentConfig, root: str | os.PathLike[str]) -> Cell:
   folder = pathlib.Path(root) / name
   values = config_lib.to_dict(dataclasses.replace(config, model_run=""))
   if (folder / "config.json").exists():
-    values = runs.read_config(folder)
+    values = run_outputs.read_config(folder)
     values.pop("dataset_hash", None)
   return Cell(name, "fit", values, (data(config).name,))
 

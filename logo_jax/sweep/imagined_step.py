@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import profiling
 from logo_jax.imagination import rollout as rollout_lib
+from logo_jax.runs import profiling
 from logo_jax.types import Observed, Prediction, Transition, Uncertainty, WorldModel
 
 

@@ -8,7 +8,8 @@ import re
 import tomllib
 from typing import Any, Literal
 
-from logo_jax import presets, reading, schema
+from logo_jax.checks import reading, schema
+from logo_jax.configs import presets
 
 FOLDER = pathlib.Path(__file__).parent / "tables"  # the paper's, a file each
 

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import outcomes, presets, ranges, registry
+from logo_jax.checks import ranges
+from logo_jax.configs import presets, registry
 from logo_jax.data import collect, dataset, source
 from logo_jax.evaluation import open_loop
+from logo_jax.runs import outcomes
 from logo_jax.sweep.imagined_step import Inputs, Programs, num_parameters
 from logo_jax.types import Uncertainty, WorldModel
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.reporting import paper_figures, records, tables
 from logo_jax.reporting.figures import Curve
 from logo_jax.reporting.paper_figures import Motivation, Points

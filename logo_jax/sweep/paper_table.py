@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.reporting import aggregates, curves_figure, records, tables
 from logo_jax.reporting.figures import Curve
 from logo_jax.reporting.records import Record

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import experiment, playback
 from logo_jax.data import source
 from logo_jax.data.dataset import LoadedDataset, evenly_spaced
 from logo_jax.deploy.policy import load_policy
 from logo_jax.evaluation import open_loop
-from logo_jax.model_study import Fitted
 from logo_jax.ops.standardise import standardise
 from logo_jax.reporting import model_figure, model_results
+from logo_jax.runs import experiment, playback
+from logo_jax.runs.model_study import Fitted
 from logo_jax.watching.episode import play
 
 POINTS = 200  # of a panel

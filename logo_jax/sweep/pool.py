@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 
-from logo_jax import files, plugins, reading
-from logo_jax.logging import Stop, graceful_stop, say
+from logo_jax.checks import reading
+from logo_jax.io import files, plugins
+from logo_jax.io.logging import Stop, graceful_stop, say
 from logo_jax.sweep import cells as cells_lib
 from logo_jax.sweep import costs, progress
 from logo_jax.sweep.cells import Cell

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 import os
 
-from logo_jax.logging import say
+from logo_jax.io.logging import say
 from logo_jax.reporting import tables
 from logo_jax.sweep import cells as cells_lib
 from logo_jax.sweep import costs, pool

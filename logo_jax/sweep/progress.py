@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 
-from logo_jax import metric_lines
+from logo_jax.io import metric_lines
 from logo_jax.sweep.cells import Cell
 
 _ROWS = 4  # of the last phase, whose pace counts

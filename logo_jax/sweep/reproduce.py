@@ -6,11 +6,12 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from logo_jax import config as config_lib
-from logo_jax import files, reading
-from logo_jax.config import ExperimentConfig
+from logo_jax.checks import reading
+from logo_jax.configs import config as config_lib
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.io import files
+from logo_jax.io.run_folder import Differs
 from logo_jax.reporting import records
-from logo_jax.run_folder import Differs
 from logo_jax.sweep import budgets, cells, grid, pictured
 from logo_jax.sweep.budgets import Budget
 from logo_jax.sweep.cells import Cell

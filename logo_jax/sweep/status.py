@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import sys
 import time
 
-from logo_jax.logging import say
+from logo_jax.io.logging import say
 from logo_jax.sweep import costs
 from logo_jax.sweep.cells import Cell
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax import cli, experiment, files, fits, model_study, outcomes, schema
-from logo_jax import config as config_lib
-from logo_jax.config import ExperimentConfig
-from logo_jax.reporting import model_results, runs
+from logo_jax import cli
+from logo_jax.checks import schema
+from logo_jax.configs import config as config_lib
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.io import files
+from logo_jax.reporting import model_results, run_outputs
+from logo_jax.runs import experiment, fits, model_study, outcomes
 from logo_jax.sweep import cells, model_step, pictured
 from logo_jax.sweep.cells import Cell
 
@@ -70,7 +73,7 @@ def _fit(config: ExperimentConfig, folder: pathlib.Path) -> dict[str, Any] | Non
 
 def _of_model(kind: str, config: ExperimentConfig) -> dict[str, Any] | None:
   """What is measured of the fitted model of `model_run`, on the test split."""
-  stored = runs.read_config(config.model_run)
+  stored = run_outputs.read_config(config.model_run)
   stored.pop("dataset_hash", None)
   begun = config_lib.from_dict(stored)
   loaded = experiment.load_dataset(begun)

@@ -5,9 +5,9 @@ import os
 import jax
 from jax.sharding import Mesh
 
-from logo_jax.checkpoint import Checkpointer
-from logo_jax.config import ExperimentConfig
-from logo_jax.run_folder import RunFolder
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.io.checkpoint import Checkpointer
+from logo_jax.io.run_folder import RunFolder
 from logo_jax.training import parallel
 from logo_jax.training.session import Session, seed_keys
 from logo_jax.training.step import TrainState

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import ranges, registry
-from logo_jax.config import ExperimentConfig
+from logo_jax.checks import ranges
+from logo_jax.configs import registry
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.configs.registry import Component
 from logo_jax.imagination import believed
 from logo_jax.imagination.acted import Imagination
 from logo_jax.ops.standardise import Moments, moments
-from logo_jax.registry import Component
 from logo_jax.training import ends, matching, memory, optimizers, plans, segments
 from logo_jax.types import (
   Beliefs,

@@ -6,9 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from logo_jax.checkpoint import Checkpointer
 from logo_jax.data import stream
-from logo_jax.logging import progress
+from logo_jax.io.checkpoint import Checkpointer
+from logo_jax.io.logging import progress
 from logo_jax.training import feeds, parallel, stored
 from logo_jax.training.fit_model import Fit, FitState, make_fit, phases
 from logo_jax.training.session import (

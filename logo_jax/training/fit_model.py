@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import optax
 
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
 from logo_jax.data.stream import Feed
 from logo_jax.training import optimizers, segments
 from logo_jax.training.shards import mean_over_shards, shard_key

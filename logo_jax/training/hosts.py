@@ -17,9 +17,9 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
-from logo_jax import logging
-from logo_jax.logging import Stop
-from logo_jax.run_folder import RunFolder
+from logo_jax.io import logging
+from logo_jax.io.logging import Stop
+from logo_jax.io.run_folder import RunFolder
 
 _FOR_EVER = 7 * 24 * 3600 * 1000  # milliseconds; who is dead is found out otherwise
 _BARRIERS = itertools.count()  # their names must differ

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import jax
 
-from logo_jax import logging
+from logo_jax.io import logging
 
 LOST = (
   "another process of this run has ended or cannot be reached; the same commands, all "

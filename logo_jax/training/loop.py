@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 
-from logo_jax.checkpoint import Checkpointer
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data import stream
-from logo_jax.logging import progress
+from logo_jax.io.checkpoint import Checkpointer
+from logo_jax.io.logging import progress
 from logo_jax.training import begin, feeds, parallel, plans, stored
 from logo_jax.training.compose import System
 from logo_jax.training.session import (

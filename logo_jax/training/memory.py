@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.types import EnvSpec, Learner
 
 _SMALL = 4_096  # widths times seeds up to which nobody has to count

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from logo_jax import registry
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs import registry
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.believed import acting_on
 from logo_jax.types import Actor, Learner, Params, Planner

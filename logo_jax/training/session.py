@@ -10,12 +10,12 @@ import jax
 from jax.sharding import Mesh
 import numpy as np
 
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.envs import base
 from logo_jax.evaluation import host
 from logo_jax.evaluation.rollout import EpisodeResult, play
-from logo_jax.logging import Stop, say
-from logo_jax.run_folder import RunFolder
+from logo_jax.io.logging import Stop, say
+from logo_jax.io.run_folder import RunFolder
 from logo_jax.training import hosts, parallel
 from logo_jax.training.compose import System
 from logo_jax.types import Actor, Dataset, Environment, HostEnvironment, Params

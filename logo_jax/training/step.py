@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 import optax
 
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data.dataset import CALIBRATION_ROWS, evenly_spaced, transitions
 from logo_jax.data.stream import Feed
 from logo_jax.training.compose import System, batch_shares

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from logo_jax import metric_lines
-from logo_jax.checkpoint import Checkpointer
+from logo_jax.io import metric_lines
+from logo_jax.io.checkpoint import Checkpointer
 from logo_jax.training.session import Session
 
 

@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.ops import actions, knn
 from logo_jax.ops.ranks import lift
 from logo_jax.ops.standardise import standardise

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.types import (
   Params,
   Prediction,

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import playback
 from logo_jax.deploy.policy import Policy
 from logo_jax.envs import base
 from logo_jax.evaluation import open_loop
+from logo_jax.runs import playback
 from logo_jax.types import (
   Environment,
   HostEnvironment,

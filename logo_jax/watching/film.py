@@ -8,7 +8,7 @@ import pathlib
 import shutil
 from typing import Any
 
-from logo_jax import files
+from logo_jax.io import files
 
 SUFFIXES = (".gif", ".mp4")
 

@@ -3,10 +3,11 @@
 import os
 from typing import NamedTuple
 
-from logo_jax import playback, plugins
 from logo_jax.data import source
 from logo_jax.deploy.policy import load_policy
 from logo_jax.envs import base
+from logo_jax.io import plugins
+from logo_jax.runs import playback
 from logo_jax.watching import film, scenes
 from logo_jax.watching.episode import imagine, play
 from logo_jax.watching.stage import Stage

@@ -12,7 +12,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.types import Statistics, Transition, Weighting
 
 

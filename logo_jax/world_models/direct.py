@@ -8,7 +8,7 @@ plain alternative to deducing the state from local predictions (Fig. 3 of LOGO, 
 import dataclasses
 from typing import Literal
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.types import EnvSpec, Statistics, WorldModel
 from logo_jax.world_models.parts import direct, dynamics, networks
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.codecs.tokens import Tokens
 from logo_jax.networks.now import Now
 from logo_jax.ops.ranks import lift, pick

@@ -30,7 +30,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.codecs.tokens import Codec, Tokens
 from logo_jax.networks.entity_models import EntityNetworks
 from logo_jax.networks.flat_models import LocalToGlobal, Sizes

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from optax.losses import huber_loss, softmax_cross_entropy
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.codecs.tokens import Tokens, outright
 from logo_jax.networks.rssm import RSSM, Belief, Filtered, Sizes, draw
 from logo_jax.networks.rssm_heads import Heads

@@ -19,7 +19,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.codecs.tokens import outright
 from logo_jax.networks import heads
 from logo_jax.networks.latent_decoders import LatentDecoders

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import registry
+from logo_jax.configs import registry
 from logo_jax.data.dataset import load, transitions
 from logo_jax.imagination.acted import Imagination
 from logo_jax.types import Batch, Observed

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from logo_jax import registry
+from logo_jax.configs import registry
 from logo_jax.data.dataset import load, transitions
 from logo_jax.replay import sampling
 from tests import skirmish, toys

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from logo_jax import config
+from logo_jax.configs import config
 from logo_jax.data import collect, source, store
 from logo_jax.envs import base
 

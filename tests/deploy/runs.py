@@ -2,9 +2,10 @@
 
 import pathlib
 
-from logo_jax import config_dicts, experiment
+from logo_jax.configs import config_dicts
 from logo_jax.data import store
 from logo_jax.data.store import StoredDataset
+from logo_jax.runs import experiment
 from tests import toys
 
 # Data and changes of the configuration, for policies of each kind.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import logo_jax
-from logo_jax import playback
+from logo_jax.runs import playback
 from logo_jax.training import parallel, plans
 from logo_jax.training.session import Evaluator
 from logo_jax.types import HostEnvironment, TimeStep

@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax import outcomes
 from logo_jax.evaluation.rollout import EpisodeResult, play
+from logo_jax.runs import outcomes
 from logo_jax.types import Actor
 from tests import toys
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import presets
+from logo_jax.configs import presets
+from logo_jax.configs.registry import component
 from logo_jax.data.dataset import transitions
 from logo_jax.imagination import believed
-from logo_jax.registry import component
 from logo_jax.training import matching
 from logo_jax.training.compose import System, batch_shares, compose
 from logo_jax.training.sources import Acting, UpdateKeys, on_policy

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
+from logo_jax.configs.registry import component
 from logo_jax.data import dataset
 from logo_jax.learners import mappo
 from logo_jax.learners.parts import on_policy
-from logo_jax.registry import component
 from logo_jax.training.compose import System, compose
 from logo_jax.training.step import make_train, stages
 from logo_jax.types import Prediction, Rollouts, WorldModel

@@ -889,15 +889,15 @@ _OWN = tuple(
       "if env.spec.name != name:",
       "if False:",
       "a game's data are those of another name",
-      "test_plugins.py::test_a_game",
+      "io/test_plugins.py::test_a_game",
     ),
     (
       "own-missing-plugin",
-      "plugins.py",
+      "io/plugins.py",
       "for name in names if name not in known",
       "for name in names if name in known",
       "what a run lacks is not told",
-      "test_plugins.py::test_a_run_remembers_by_what_it_was_made",
+      "io/test_plugins.py::test_a_run_remembers_by_what_it_was_made",
     ),
     (
       "own-minari-end",
@@ -911,32 +911,32 @@ _OWN = tuple(
 )
 
 _LOGGERS = tuple(
-  Mutant(name, file, old, new, breaks, ("test_loggers.py",))
+  Mutant(name, file, old, new, breaks, ("io/test_loggers.py",))
   for name, file, old, new, breaks in (
     (
       "loggers-again",
-      "loggers.py",
+      "io/loggers.py",
       "if step <= self._sent.last.get(phase, -1):",
       "if False:",
       "W&B gets what is done again twice",
     ),
     (
       "loggers-rows",
-      "loggers.py",
+      "io/loggers.py",
       "row + 1, self._sent.last",
       "row, self._sent.last",
       "W&B takes later rows for one row",
     ),
     (
       "loggers-bound",
-      "run_folder.py",
+      "io/run_folder.py",
       '_FREE = ("loggers",)',
       "_FREE = ()",
       "runs of before there was a choice do not resume",
     ),
     (
       "loggers-finished",
-      "run_folder.py",
+      "io/run_folder.py",
       "if not run.finished():",
       "if True:",
       "looking at a finished run begins another one of W&B",

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from logo_jax import config as config_lib
-from logo_jax import fits
+from logo_jax.configs import config as config_lib
+from logo_jax.runs import fits
 from logo_jax.sweep import budgets, grid
 
 DATA = "mamujoco/hopper-3x1/medium"

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.sweep import model_step as bench
 from tests import skirmish
 

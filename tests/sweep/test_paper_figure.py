@@ -8,7 +8,8 @@ import types
 import numpy as np
 import pytest
 
-from logo_jax import files, presets, registry
+from logo_jax.configs import presets, registry
+from logo_jax.io import files
 from logo_jax.sweep import cells, figure_manifest, paper_figure, pictured, reproduce
 from tests.evaluation.test_model_error import _counting, _model
 from tests.reporting.test_records import _run as finished_run

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from logo_jax import files
+from logo_jax.io import files
 from logo_jax.sweep import manifest, paper_table, reproduce
 from tests.reporting.test_records import record
 

@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from logo_jax import presets
-from logo_jax.config import ExperimentConfig, FitConfig
+from logo_jax.configs import presets
+from logo_jax.configs.config import ExperimentConfig, FitConfig
+from logo_jax.configs.registry import Component, component
 from logo_jax.imagination.acted import Imagination
-from logo_jax.registry import Component, component
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train
 from logo_jax.types import Actor, Batch, Learner, LearnerState, Prediction, WorldModel

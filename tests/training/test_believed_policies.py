@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
+from logo_jax.configs.registry import component
 from logo_jax.data import dataset
 from logo_jax.evaluation import rollout
-from logo_jax.registry import component
 from logo_jax.training import plans
 from logo_jax.training.compose import compose
 from logo_jax.training.fit_model import make_fit

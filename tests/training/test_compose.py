@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import config as config_lib
-from logo_jax import presets, registry
-from logo_jax.config import FitConfig
+from logo_jax.configs import config as config_lib
+from logo_jax.configs import presets, registry
+from logo_jax.configs.config import FitConfig
+from logo_jax.configs.registry import component
 from logo_jax.data.dataset import load
 from logo_jax.ops.standardise import moments
-from logo_jax.registry import component
 from logo_jax.training import compose
 from logo_jax.types import EnvSpec, Statistics, Transition
 from tests import toys

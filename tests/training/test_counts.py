@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logo_jax.registry import component
+from logo_jax.configs.registry import component
 from tests.training import systems
 
 

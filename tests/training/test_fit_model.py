@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
 from logo_jax.training.fit_model import make_fit
 from logo_jax.types import WorldModel
 from tests.training import systems

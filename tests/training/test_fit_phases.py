@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import config as config_lib
-from logo_jax.config import DataConfig, FitConfig
+from logo_jax.configs import config as config_lib
+from logo_jax.configs.config import DataConfig, FitConfig
 from logo_jax.data import dataset, store
 from logo_jax.imagination.acted import Imagination
-from logo_jax.reporting import runs
-from logo_jax.run_folder import RunFolder
+from logo_jax.io.run_folder import RunFolder
+from logo_jax.reporting import run_outputs
 from logo_jax.training import fit_loop, parallel
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import phases
@@ -94,7 +94,7 @@ def _fit(model, stored, path, fit, asked=10_000, **changes):
     params = fit_loop.fit_model(session)
   rows = [
     {k: v for k, v in row.items() if not k.startswith(("time", "seconds"))}
-    for row in runs.read_metrics(path)
+    for row in run_outputs.read_metrics(path)
   ]
   return None if params is None else jax.device_get(params), rows
 

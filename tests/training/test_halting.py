@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from logo_jax.configs.registry import component
 from logo_jax.data import dataset
 from logo_jax.data.dataset import transitions
 from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.rows import imagine_rows
-from logo_jax.registry import component
 from logo_jax.training import loop, parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.step import make_train

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import presets
-from logo_jax.config import FitConfig
+from logo_jax.configs import presets
+from logo_jax.configs.config import FitConfig
+from logo_jax.configs.registry import component
 from logo_jax.data.dataset import draw_starts, transitions
 from logo_jax.imagination.acted import Imagination
-from logo_jax.registry import component
 from logo_jax.training import compose, segments
 from logo_jax.training.compose import System
 from logo_jax.training.fit_model import make_fit

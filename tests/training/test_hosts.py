@@ -14,12 +14,13 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import config_dicts, experiment
-from logo_jax.config import CheckpointConfig, DataConfig, EvaluationConfig
+from logo_jax.configs import config_dicts
+from logo_jax.configs.config import CheckpointConfig, DataConfig, EvaluationConfig
+from logo_jax.configs.registry import component
 from logo_jax.data import source, store
 from logo_jax.evaluation import model_error
-from logo_jax.registry import component
-from logo_jax.reporting import runs
+from logo_jax.reporting import run_outputs
+from logo_jax.runs import experiment
 from logo_jax.training import joining
 from logo_jax.types import HostEnvironment
 from tests import toys
@@ -113,7 +114,7 @@ def _ends(processes, timeout=300):
 
 
 def _same_metrics(one, two):
-  first, second = (runs.read_metrics(path) for path in (one, two))
+  first, second = (run_outputs.read_metrics(path) for path in (one, two))
   assert len(first) == len(second) > 1
   for a, b in zip(first, second, strict=True):
     a, b = ({k: v for k, v in row.items() if not _is_time(k)} for row in (a, b))
@@ -140,7 +141,7 @@ def test_two_processes_train_what_one_does(corridor, tmp_path):
   alone = _alone(tmp_path / "one", "bc", corridor)  # meanwhile
   for status, _, errors in _ends(processes):
     assert status == 0, errors
-  together = runs.read_results(tmp_path / "two")
+  together = run_outputs.read_results(tmp_path / "two")
   assert _without_times(together) == _without_times(alone)
   assert together["device"].endswith("x4")
   _same_metrics(tmp_path / "one", tmp_path / "two")
@@ -199,7 +200,7 @@ test_hosts.train_everything("{preset}", "{corridor}", "{tmp_path / "two"}", {on_
     assert status == 0, errors
   alone = train_everything(preset, corridor, tmp_path / "one", on_host)
   assert alone is not None
-  together = runs.read_results(tmp_path / "two")
+  together = run_outputs.read_results(tmp_path / "two")
   assert together.keys() == alone.keys() >= {"return_by_seed"}
   np.testing.assert_allclose(together["return_by_seed"], alone["return_by_seed"], 1e-5)
   _same_metrics(tmp_path / "one", tmp_path / "two")
@@ -334,7 +335,7 @@ def test_a_signal_to_one_stops_both(corridor, tmp_path, asked):
   (first, _, errors), (second, _, _) = _ends(processes, 60)
   assert (first, second) == (0, 0)
   assert errors.splitlines()[-1] == f"stopped; the same command resumes {run_dir}"
-  steps = [row["step"] for row in runs.read_metrics(run_dir)]
+  steps = [row["step"] for row in run_outputs.read_metrics(run_dir)]
   assert (run_dir / "checkpoints" / "train" / str(steps[-1])).is_dir()
 
 

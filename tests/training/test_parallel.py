@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
+from logo_jax.configs.registry import component
 from logo_jax.data.dataset import transitions, window_transitions
 from logo_jax.learners import bc
-from logo_jax.registry import component
 from logo_jax.replay import windows
 from logo_jax.training import optimizers, parallel
 from logo_jax.training.fit_model import make_fit

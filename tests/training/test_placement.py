@@ -6,13 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from logo_jax import config as config_lib
-from logo_jax.config import CheckpointConfig, EvaluationConfig
+from logo_jax.configs import config as config_lib
+from logo_jax.configs.config import CheckpointConfig, EvaluationConfig
+from logo_jax.configs.registry import component
 from logo_jax.data import dataset, store
 from logo_jax.evaluation import model_error
-from logo_jax.registry import component
-from logo_jax.reporting import runs
-from logo_jax.run_folder import RunFolder
+from logo_jax.io.run_folder import RunFolder
+from logo_jax.reporting import run_outputs
 from logo_jax.training import fit_loop, loop, parallel
 from logo_jax.training.compose import compose
 from logo_jax.training.session import Evaluator, Seconds, Session
@@ -78,7 +78,7 @@ def _run(config, stored, path, chunks=1_000):
       )
   rows = [
     {k: v for k, v in row.items() if not k.startswith(("time", "seconds"))}
-    for row in runs.read_metrics(path)
+    for row in run_outputs.read_metrics(path)
   ]
   state = state._replace(key=jax.random.key_data(state.key))
   return jax.device_get(state), errors, rows

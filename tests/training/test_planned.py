@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax import presets
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs import presets
+from logo_jax.configs.config import ExperimentConfig
+from logo_jax.configs.registry import Component, component
 from logo_jax.data.dataset import load
 from logo_jax.evaluation.rollout import play
 from logo_jax.planning import mpc
-from logo_jax.registry import Component, component
 from logo_jax.training import compose, mixing, plans
 from logo_jax.training.compose import System
 from logo_jax.training.sources import UpdateKeys, keep_nothing, planned

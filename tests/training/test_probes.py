@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.config import EvaluationConfig, FitConfig
+from logo_jax.configs.config import EvaluationConfig, FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.rows import imagine_rows

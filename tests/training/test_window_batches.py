@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from logo_jax.configs.registry import component
 from logo_jax.data.dataset import window_transitions
 from logo_jax.imagination.acted import Imagination
-from logo_jax.registry import component
 from logo_jax.training import compose, parallel
 from logo_jax.training.compose import System
 from logo_jax.training.step import make_train

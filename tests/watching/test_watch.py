@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from logo_jax import playback, presets
+from logo_jax.configs import presets
 from logo_jax.data import source
 from logo_jax.data.carried import Carried
 from logo_jax.deploy.policy import Policy
 from logo_jax.envs import smax_layout
 from logo_jax.imagination.acted import Imagination
+from logo_jax.runs import playback
 from logo_jax.types import Actor, Prediction, Uncertainty, WorldModel
 from logo_jax.uncertainty.parts import ACCUMULATE
 from logo_jax.watching import battle, film, scenes

@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from logo_jax import experiment, playback
 from logo_jax.data import source, store
 from logo_jax.deploy.policy import load_policy
 from logo_jax.envs import base
+from logo_jax.runs import experiment, playback
 from logo_jax.types import Transition
 from logo_jax.watching.episode import imagine, play
 from logo_jax.watching.watch import Options, watch

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.ops.standardise import standardise
 from logo_jax.training.fit_model import make_fit

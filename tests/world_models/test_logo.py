@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from logo_jax.codecs.tokens import Tokens
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.evaluation.model_error import model_errors
 from logo_jax.networks.flat_models import LocalToGlobal, Sizes

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logo_jax.config import FitConfig
+from logo_jax.configs.config import FitConfig
 from logo_jax.data import dataset
 from logo_jax.evaluation.model_error import model_errors
 from logo_jax.networks.flat_models import LocalToGlobal, Sizes

@@ -11,7 +11,7 @@ import pathlib
 from typing import Any, NamedTuple
 import zipfile
 
-from logo_jax import reading
+from logo_jax.checks import reading
 from logo_jax.data import store
 from logo_jax.data.formats import (
   arrays,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import reading
+from logo_jax.checks import reading
 from logo_jax.data import played, store
 from logo_jax.data.formats import array_fields, episodes, settle
 from logo_jax.envs import base

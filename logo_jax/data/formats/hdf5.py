@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import reading
+from logo_jax.checks import reading
 from logo_jax.data.formats import episodes
 
 MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files, reading
+from logo_jax.checks import reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes, hdf5
+from logo_jax.io import files
 
 DATA, FILE, METADATA = "data", "main_data.hdf5", "metadata.json"
 _MARK = "logo_jax"

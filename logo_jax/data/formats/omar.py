@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from logo_jax import reading
+from logo_jax.checks import reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes, settle
 

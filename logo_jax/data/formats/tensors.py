@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logo_jax import reading
+from logo_jax.checks import reading
 from logo_jax.data.formats import episodes
 
 METADATA = "metadata.json"

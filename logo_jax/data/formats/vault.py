@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from logo_jax import files, reading
+from logo_jax.checks import reading
 from logo_jax.data import store
 from logo_jax.data.formats import episodes, settle, tensors, vault_fields
+from logo_jax.io import files
 
 _MARK = "logo_jax"
 _FINAL = ("obs", "state", "legal")  # kept of final rows; the rest is 0 there, or 1

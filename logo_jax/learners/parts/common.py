@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.networks.agent import Trunk
 from logo_jax.networks.policy import Policy
 from logo_jax.types import Batch, Params, Statistics

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Literal
 
-from logo_jax import ranges
+from logo_jax.checks import ranges
 from logo_jax.learners.parts import common
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data.dataset import transitions, window_transitions
 from logo_jax.imagination.acted import Imagination
 from logo_jax.imagination.rows import imagine_rows

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from logo_jax.config import ExperimentConfig
+from logo_jax.configs.config import ExperimentConfig
 from logo_jax.data.dataset import transitions
 from logo_jax.imagination import believed
 from logo_jax.imagination.rollout import at_start

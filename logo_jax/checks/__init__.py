@@ -1,0 +1,1 @@
+"""What comes from outside, checked so that each fault is told in one line."""

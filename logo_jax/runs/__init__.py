@@ -1,0 +1,1 @@
+"""Whole runs: begun, gone on with, measured, played back."""
