@@ -1,6 +1,7 @@
 """What it takes to call published code from a checkout; see `peers.py`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import functools
 import importlib
 import pathlib
@@ -73,11 +74,14 @@ def learners(checkouts: Mapping[str, str], width: int) -> dict[str, Make]:
   _torch()
   found: dict[str, Make] = {}
   if "cfcql" in checkouts:
-    kind = _module(f"{checkouts['cfcql']}/continuous", "algorithms.maddpg_cc").MATD3CC
+    with inside(f"{checkouts['cfcql']}/continuous"):
+      kind = importlib.import_module("algorithms.maddpg_cc").MATD3CC
     for name, options in _OF_CFCQL.items():
       found[name] = _of_cfcql(kind, {"hidden_dim": width, **_CFCQL, **options})
   if "omiga" in checkouts:
-    found["omiga"] = _of_omiga(_module(checkouts["omiga"], "algos.OMIGA").OMIGA, width)
+    with inside(checkouts["omiga"]):
+      kind = importlib.import_module("algos.OMIGA").OMIGA
+    found["omiga"] = _of_omiga(kind, width)
   return found
 
 
@@ -92,15 +96,17 @@ def _torch() -> Any:
   return torch
 
 
-def _module(folder: str, name: str) -> Any:
-  """A module of a checkout, whose packages have names such as `utils`."""
+@contextlib.contextmanager
+def inside(folder: str) -> Iterator[None]:
+  """Finds modules of a checkout, whose packages have names such as `utils`."""
+  _torch()
   log: Any = types.ModuleType("tensorboard_logger")  # imported by it, and not used
   log.configure = log.log_value = lambda *args: None
   sys.modules.setdefault(log.__name__, log)
   before = set(sys.modules)
   sys.path.insert(0, folder)
   try:
-    return importlib.import_module(name)
+    yield
   finally:
     sys.path.remove(folder)
     for path in pathlib.Path(folder).iterdir():  # so that another's are found next
@@ -109,12 +115,14 @@ def _module(folder: str, name: str) -> Any:
           del sys.modules[module]
 
 
-def _device() -> str:
+def device() -> str:
+  """Where PyTorch works."""
   return "cuda" if _torch().cuda.is_available() else "cpu"
 
 
-def _tensor(x: Any) -> Any:
-  return _torch().tensor(np.asarray(x), dtype=_torch().float32, device=_device())
+def tensor(x: Any) -> Any:
+  """Floats, on that device."""
+  return _torch().tensor(np.asarray(x), dtype=_torch().float32, device=device())
 
 
 def _of_cfcql(kind: Any, options: dict[str, Any]) -> Make:
@@ -133,12 +141,12 @@ def _of_cfcql(kind: Any, options: dict[str, Any]) -> Make:
       batch_size=len(t.reward),
       **options,
     )
-    agent.prep_training({"cuda": "gpu", "cpu": "cpu"}[_device()])
+    agent.prep_training({"cuda": "gpu", "cpu": "cpu"}[device()])
     state, reward, next_state, over = (
-      [_tensor(x)] * n for x in (t.state, t.reward, t.next_state, 1 - t.discount)
+      [tensor(x)] * n for x in (t.state, t.reward, t.next_state, 1 - t.discount)
     )
     obs, action, next_obs = (
-      [_tensor(x[:, i]) for i in range(n)] for x in (t.obs, t.action, t.next_obs)
+      [tensor(x[:, i]) for i in range(n)] for x in (t.obs, t.action, t.next_obs)
     )
     sample = (state, obs, action, reward, next_state, next_obs, over, action)
 
@@ -162,11 +170,11 @@ def _of_omiga(kind: Any, width: int) -> Make:
       "batch_size": len(t.reward),
       "lr": 5e-4,
       "grad_norm_clip": 1.0,
-      "device": _device(),
+      "device": device(),
     }
     agent = kind(spec.obs_dim, spec.action_dim, spec.num_agents, None, settings)
-    obs, action, next_obs = (_tensor(x) for x in (t.obs, t.action, t.next_obs))
-    reward, goes_on = (_tensor(x)[:, None] for x in (t.reward, t.discount))
+    obs, action, next_obs = (tensor(x) for x in (t.obs, t.action, t.next_obs))
+    reward, goes_on = (tensor(x)[:, None] for x in (t.reward, t.discount))
 
     def call() -> None:
       for _ in range(updates):  # states are agents' observations side by side

@@ -27,3 +27,10 @@ def peer_code(monkeypatch):
 def test_checkouts_are_looked_at_first(peer_code, checkouts, said):
   with pytest.raises(ValueError, match=said):
     peer_code.learners(checkouts, 16)
+
+
+def test_checkouts_for_smac_too(peer_code):
+  import peer_episodes  # pyright: ignore[reportMissingImports]
+
+  with pytest.raises(ValueError, match="cfcql: must have discrete/.*, got 'no/such'"):
+    peer_episodes.learners("no/such")
