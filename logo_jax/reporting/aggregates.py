@@ -88,11 +88,15 @@ def rows(records: Sequence[Record], least_seeds: int = 2) -> list[dict[str, Any]
   """A row for each system: interquartile mean and interval of normalised returns.
 
   Args:
-    records: of any systems and datasets; those that all systems have, count.
+    records: of any systems and datasets; those that all systems have, count. Where a
+      system has several of one dataset, as of several horizons, there are no rows:
+      their mean would be of settings, not of datasets.
     least_seeds: with fewer there are no rows.
   """
   arrays, tasks = export.scores(records)
   if not arrays or min(len(x) for x in arrays.values()) < least_seeds:
+    return []
+  if not set(tasks) <= {record["dataset"] for record in records}:
     return []
   made = []
   for system, scores in arrays.items():

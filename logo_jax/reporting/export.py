@@ -1,6 +1,7 @@
 """Results in the shapes that rliable and marl-eval read."""
 
-from collections.abc import Iterable, Sequence
+import collections
+from collections.abc import Sequence
 import os
 import pathlib
 from typing import Any
@@ -22,13 +23,14 @@ def scores(
 
   Returns:
     System to scores [seeds, tasks], and the tasks' names: those datasets that all
-    systems have; seeds are as many as all have there.
+    systems have, or a table's rows where it has several of one dataset; seeds are as
+    many as all have there.
   """
   found: dict[str, dict[str, list[float]]] = {}
-  for record in records:
-    if metric in record["measures"]:
-      of_system = found.setdefault(record["system"], {})
-      of_system[record["dataset"]] = record["measures"][metric]["seeds"]
+  measured = [record for record in records if metric in record["measures"]]
+  for record, task in zip(measured, _tasks(measured), strict=True):
+    of_system = found.setdefault(record["system"], {})
+    of_system[task] = record["measures"][metric]["seeds"]
   tasks = sorted(set.intersection(*map(set, found.values()))) if found else []
   if not tasks:
     return {}, []
@@ -40,14 +42,31 @@ def scores(
   return arrays, tasks
 
 
-def marl_eval(records: Iterable[Record]) -> dict[str, Any]:
+def _tasks(records: Sequence[Record]) -> list[str]:
+  """What each record is a score on.
+
+  Its dataset; and its row in a table, too, where a system has several of that dataset,
+  as with other horizons, of which none may take the place of another.
+  """
+  count = collections.Counter((r["system"], r["dataset"]) for r in records)
+  several = {dataset for (_, dataset), number in count.items() if number > 1}
+  return [
+    f"{r['dataset']}, {r['row']}"
+    if r["dataset"] in several and "row" in r
+    else r["dataset"]
+    for r in records
+  ]
+
+
+def marl_eval(records: Sequence[Record]) -> dict[str, Any]:
   """The nested dict of marl-eval: environment, task, system, seed, figures.
 
   There is one evaluation, the last; what it measured is under `absolute_metrics` too.
+  Tasks are those of `scores`.
   """
   found: dict[str, Any] = {}
-  for record in records:
-    suite, _, task = record["dataset"].partition("/")
+  for record, name in zip(records, _tasks(records), strict=True):
+    suite, _, task = name.partition("/")
     by_seed = found.setdefault(suite, {}).setdefault(task or suite, {})
     runs = by_seed.setdefault(record["system"], {})
     for i in range(record["num_seeds"]):

@@ -47,6 +47,17 @@ def test_rows_are_of_systems_with_seeds_enough():
   assert aggregates.rows([record("bc", [1.0])]) == []
 
 
+def test_settings_are_not_averaged_as_if_they_were_datasets():
+  one = [
+    record("bc", [1.0, 1.0], row="5 steps"),
+    record("x", [2.0, 2.0], row="5 steps"),
+  ]
+  assert len(aggregates.rows(one)) == 2
+  assert aggregates.rows([*one, record("x", [3.0, 3.0], row="10 steps")]) == []
+  more = [record(system, [3.0, 3.0], row="10 steps") for system in ("bc", "x")]
+  assert aggregates.rows([*one, *more]) == []
+
+
 def test_it_agrees_with_rliable():
   metrics = pytest.importorskip("rliable.metrics")
   scores = np.random.default_rng(0).normal(size=(5, 7))

@@ -140,5 +140,21 @@ def test_scores_are_seeds_by_tasks_that_all_have(tmp_path):
   assert run["step_0"]["step_count"] == 500 and run["step_0"]["return"] == [2.0]
 
 
+def test_rows_of_one_dataset_are_tasks_of_their_own(tmp_path):
+  every = [
+    record(system, [value], "smax/3m/medium", row=row)
+    for system, first in (("bc", 1.0), ("x", 2.0))
+    for value, row in ((first, "5 steps"), (first + 1, "10 steps"))
+  ]
+  arrays, tasks = export.scores([*every, record("bc", [3.0], "smax/5m/medium")])
+  assert tasks == ["smax/3m/medium, 10 steps", "smax/3m/medium, 5 steps"]
+  np.testing.assert_array_equal(arrays["bc"], [[0.5, 0.0]])
+  np.testing.assert_array_equal(arrays["x"], [[1.0, 0.5]])
+  export.write(tmp_path, every)
+  nested = json.loads((tmp_path / "marl_eval.json").read_text())["smax"]
+  runs = [nested[f"3m/medium, {k} steps"]["bc"]["seed_7"] for k in (5, 10)]
+  assert [run["absolute_metrics"]["return"] for run in runs] == [[1.0], [2.0]]
+
+
 def test_nothing_in_common_is_no_scores():
   assert export.scores([record("a", [1.0]), record("b", [1.0], "smax/x/y")]) == ({}, [])
