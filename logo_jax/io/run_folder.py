@@ -14,6 +14,7 @@ plugins.json    modules of others that it was started with, if any; see `plugins
 """
 
 from collections.abc import Callable
+import contextlib
 import fcntl
 import json
 import math
@@ -118,12 +119,11 @@ class RunFolder:
     run._check_config(nested.filled(_checked_config(config), stored or {}))
     missing = [p for p in (run.path, *run.path.parents) if not p.exists()]
     run._check_writable()
-    try:
-      run._take_lock()
-    finally:
-      run.close()
-      if missing:
-        (run.path / ".lock").unlink(missing_ok=True)
+    run._take_lock()
+    if missing:
+      (run.path / ".lock").unlink(missing_ok=True)
+    run.close()
+    with contextlib.suppress(OSError):  # another run may have begun in one of them
       for folder in missing:
         folder.rmdir()
 

@@ -143,6 +143,30 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
   assert [json.loads(line)["step"] for line in lines] == [1, 2]  # the torn one is gone
 
 
+def test_a_check_leaves_what_others_begin_meanwhile(tmp_path, monkeypatch):
+  path, beside = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
+  RunFolder.check(path, CONFIG)
+  assert not path.parent.exists()
+  take, begun = RunFolder._take_lock, []
+
+  def late(run):  # another process is quicker
+    if not begun:
+      begun.append(None)
+      begun[0] = RunFolder.open(others, CONFIG)
+    take(run)
+
+  monkeypatch.setattr(RunFolder, "_take_lock", late)
+  others = beside
+  RunFolder.check(path, CONFIG)
+  assert not path.exists() and (beside / "config.json").exists()
+  begun.pop().close()
+  others = tmp_path / "new" / "run"
+  with pytest.raises(FileExistsError, match="in use by process"):
+    RunFolder.check(others, CONFIG)
+  assert (others / ".lock").exists() and (others / "config.json").exists()
+  begun.pop().close()
+
+
 def test_closing_frees_the_lock(tmp_path):
   with RunFolder.open(tmp_path, CONFIG) as run:
     with pytest.raises(FileExistsError, match=f"in use by process {os.getpid()}"):
