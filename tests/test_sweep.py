@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tests.reporting.test_records import _run as finished_run
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -79,6 +81,32 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
   assert done.returncode == 0, done.stderr
   assert (folder / "bc/results.json").stat().st_mtime_ns == before
   assert (folder / "macql/results.json").exists()
+
+
+_REPORT = """
+import pathlib, sys
+from absl import flags
+from logo_jax.commands import sweep
+root = pathlib.Path(sys.argv[1])
+flags.FLAGS(["sweep", "--datasets=smax/3m/medium"])
+sweep._report(root, ["bc", "macql"], {"smax-3m-medium/bc", "data/smax-3m-medium"})
+"""
+
+
+def test_what_a_failed_run_has_left_stops_no_report(tmp_path):
+  folder = tmp_path / "smax-3m-medium"
+  more = {"preset": "bc", "dataset_episodes": 9, "updates_per_second": 5.0}
+  finished_run(folder / "bc", **more)
+  path = folder / "bc/results.json"
+  results = json.loads(path.read_text())
+  results.pop("return_mean")  # not played: there is no figure
+  path.write_text(json.dumps(results))
+  (folder / "macql").mkdir()
+  (folder / "macql/results.json").write_text('{"torn')
+  command = [sys.executable, "-c", _REPORT, str(tmp_path)]
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+  assert list(json.loads((folder / "summary.json").read_text())) == ["bc"]
 
 
 @pytest.mark.parametrize(

@@ -145,14 +145,22 @@ def _report_figure(figure: Figure, table: Planned, root: pathlib.Path) -> None:
 
 
 def _render(tables: list[Manifest], figures: list[Figure]) -> None:
+  names = [table.table for table in tables]
+  names += [f"figure{figure.figure}" for figure in figures]
+  found = {name: sorted((_results() / name).glob("*/")) for name in names}
+  if not any(found.values()):
+    raise ValueError(
+      f"results: {_results()} has no folder <table>/<budget>, where the table is "
+      f"{' or '.join(names)}; name one that has"
+    )
   for table in tables:
-    for folder in sorted((_results() / table.table).glob("*/")):
+    for folder in found[table.table]:
       paper_table.render(table, folder)
       if _FIGURES.value:
         paper_table.draw(table, folder)
       print(folder / "table.md")
   for figure in figures:
-    for folder in sorted((_results() / f"figure{figure.figure}").glob("*/")):
+    for folder in found[f"figure{figure.figure}"]:
       paper_figure.render(figure, folder)
       for path in paper_figure.draw(figure, folder) if _FIGURES.value else []:
         print(path)

@@ -15,6 +15,7 @@ rliable and marl-eval.
 Example: logo-jax sweep --datasets=smax/2s3z/medium --run_dir=runs/all
 """
 
+from collections.abc import Collection, Iterable
 import dataclasses
 import pathlib
 import sys
@@ -22,7 +23,6 @@ from typing import Any
 
 from absl import flags
 
-from logo_jax.configs import entries as entries_lib
 from logo_jax.configs.config import ExperimentConfig
 from logo_jax.io import files
 from logo_jax.io.logging import say
@@ -63,9 +63,9 @@ _RUN_DIR = flags.DEFINE_string("run_dir", "runs/sweep", "Where results go.")
 def main(argv: list[str]) -> None:
   del argv
   root, budget = pathlib.Path(_RUN_DIR.value), _budget()
-  entries_lib.check_some("datasets", _DATASETS.value)
+  datasets = grid.datasets(_DATASETS.value, _DATA_DIR.value)
   systems = budgets.systems("systems", _SYSTEMS.value, budget)
-  at_hand = fits.find(_FITS.value, _DATASETS.value, systems.values())
+  at_hand = fits.find(_FITS.value, datasets, systems.values())
   named = [
     (f"{cells.slug(name)}/{label}", _config(values, budget, name))
     for name in _DATASETS.value
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
   if _DRY_RUN.value:
     return
   outcome = pool.run(plan, root, _WORKERS.value)
-  _report(root, systems)
+  _report(root, systems, outcome.done)
   pool.report_left(outcome)
   if not outcome.complete():
     sys.exit(1)
@@ -105,12 +105,18 @@ def _config(values: ExperimentConfig, budget: Budget, dataset: str) -> Experimen
   return dataclasses.replace(made, data_dir=_DATA_DIR.value)
 
 
-def _report(root: pathlib.Path, systems: dict[str, ExperimentConfig]) -> None:
-  """What is finished: of each dataset table and figure, and the long table of all."""
+def _report(root: pathlib.Path, systems: Iterable[str], done: Collection[str]) -> None:
+  """What is finished: of each dataset table and figure, and the long table of all.
+
+  Args:
+    root: the folder of all.
+    systems: their labels.
+    done: names of cells that are finished; what others have left is not looked at.
+  """
   every = []
   for name in _DATASETS.value:
     folder = root / cells.slug(name)
-    there = [s for s in systems if (folder / s / "results.json").exists()]
+    there = [s for s in systems if f"{folder.name}/{s}" in done]
     finished = {label: run_outputs.read_results(folder / label) for label in there}
     if finished:
       _report_dataset(name, folder, finished)

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 import numpy as np
 
 from logo_jax.configs import config as config_lib
@@ -18,7 +19,7 @@ from logo_jax.data import dataset, source
 from logo_jax.data.dataset import LoadedDataset
 from logo_jax.evaluation import model_error, open_loop, single_step, trust
 from logo_jax.imagination.acted import Imagination
-from logo_jax.io.logging import graceful_stop, say
+from logo_jax.io.logging import Stop, graceful_stop, say
 from logo_jax.io.run_folder import RunFolder
 from logo_jax.reporting import run_outputs
 from logo_jax.training import compose, fit_loop, parallel
@@ -146,25 +147,64 @@ def fit(
     training.session.Diverged: a loss is not finite.
   """
   compose.check_batch_sizes(config, loaded.num_transitions)
-  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
-  axis = parallel.batch_axis(mesh)
-  system = compose.compose(config, loaded.spec, loaded.statistics, axis)
-  assert system.imagination is not None
+  composed = _composed(config, loaded)  # before the folder is touched
   stored = config_lib.to_dict(config) | {"dataset_hash": loaded.card["content_hash"]}
   opened = RunFolder.open(run_dir, stored, config.loggers)
   with opened as folder, graceful_stop() as stop:
-    rows = run_outputs.read_metrics(folder.path) if folder.metrics_path.exists() else []
-    spent = rows[-1].get("seconds/fit_model", 0.0) if rows else 0.0
-    seconds = Seconds({"fit_model": spent})
-    data = parallel.place(loaded.data, mesh)
-    params = fit_loop.fit_model(
-      Session(config, system, mesh, data, folder, stop, seconds)
-    )
+    session = _session(config, loaded, composed, folder, stop)
+    params = fit_loop.fit_model(session)
     if params is None:
       say(f"stopped; the same command resumes {folder.path}")
       return None
-  params = jax.device_get(params)
-  return Fitted(system.imagination, params, seconds.by_phase["fit_model"])
+  return _fitted(session, params)
+
+
+def fitted(
+  config: ExperimentConfig, loaded: LoadedDataset, run_dir: str | os.PathLike[str]
+) -> Fitted:
+  """What `fit` has left in a folder, which is only read; others may do so meanwhile.
+
+  Args:
+    config: as the folder has it.
+    loaded: the dataset.
+    run_dir: the folder of a finished fit.
+
+  Raises:
+    ValueError: the folder holds no fit, or one of another configuration.
+  """
+  composed, folder = _composed(config, loaded), RunFolder(run_dir)
+  session = _session(config, loaded, composed, folder, Stop())
+  return _fitted(session, fit_loop.fitted(session))
+
+
+def _composed(
+  config: ExperimentConfig, loaded: LoadedDataset
+) -> tuple[compose.System, Mesh]:
+  mesh = parallel.make_mesh(config.num_seeds, config.data_parallel)
+  axis = parallel.batch_axis(mesh)
+  return compose.compose(config, loaded.spec, loaded.statistics, axis), mesh
+
+
+def _session(
+  config: ExperimentConfig,
+  loaded: LoadedDataset,
+  composed: tuple[compose.System, Mesh],
+  folder: RunFolder,
+  stop: Stop,
+) -> Session:
+  system, mesh = composed
+  rows = run_outputs.read_metrics(folder.path) if folder.metrics_path.exists() else []
+  spent = rows[-1].get("seconds/fit_model", 0.0) if rows else 0.0
+  seconds = Seconds({"fit_model": spent})
+  data = parallel.place(loaded.data, mesh)
+  return Session(config, system, mesh, data, folder, stop, seconds)
+
+
+def _fitted(session: Session, params: Params) -> Fitted:
+  imagination = session.system.imagination
+  assert imagination is not None
+  seconds = session.seconds.by_phase["fit_model"]
+  return Fitted(imagination, jax.device_get(params), seconds)
 
 
 def held_out(

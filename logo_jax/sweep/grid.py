@@ -1,6 +1,6 @@
 """From systems and datasets to what has to be done, every fit once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import hashlib
 import json
@@ -9,8 +9,9 @@ import pathlib
 from typing import Any, Literal
 
 from logo_jax.configs import config as config_lib
+from logo_jax.configs import entries
 from logo_jax.configs.config import ExperimentConfig
-from logo_jax.data import source
+from logo_jax.data import names, source
 from logo_jax.io.run_folder import RunFolder
 from logo_jax.reporting import run_outputs
 from logo_jax.runs import experiment, fits
@@ -20,6 +21,26 @@ from logo_jax.training import compose
 
 # Of each dataset, fits that are at hand, by the keys of their models; see `fits.find`.
 Fits = Mapping[str, Mapping[str, str]]
+
+
+def datasets(given: Sequence[str], data_dir: str | os.PathLike[str]) -> list[str]:
+  """The full names of the datasets of a grid; see `source.resolve`.
+
+  Args:
+    given: names, with @<size> or without, or paths.
+    data_dir: where datasets lie that have names.
+
+  Raises:
+    ValueError: none is given, or one twice, under whatever names: its figures would be.
+  """
+  entries.check_some("datasets", given)
+  found: list[str] = []
+  for name in given:
+    full, _ = source.resolve(name, names.SIZE, data_dir)
+    if full in found:
+      raise ValueError(f"datasets: {name!r} is there twice; must be one of its own")
+    found.append(full)
+  return found
 
 
 def experiments(

@@ -35,6 +35,7 @@ class Planned:
   cells: tuple[Cell, ...]  # in order; rows are whole early
   places: tuple[Place, ...]
   left_out: Mapping[str, str]  # "system on row" to why
+  seed: int = 0  # of the first run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,8 @@ def plan(manifest: Manifest, options: Options) -> Planned:
         places.append(Place(row, system, made[-1]))
   left_out |= {name: "not in this version" for name in missing}
   unique = tuple(cells.merged(found))
-  return Planned(manifest, options.budget, unique, tuple(places), left_out)
+  name, seed = options.budget, options.seed
+  return Planned(manifest, name, unique, tuple(places), left_out, seed)
 
 
 def write_records(
@@ -174,6 +176,8 @@ def _record(
   command = f"logo-jax reproduce --{flag} --budget={budget}"
   if flag.startswith("figure"):
     command += f" --datasets={place.row.dataset}"
+  if planned.seed and place.row.kind != "model_step":  # which has none
+    command += f" --seed={planned.seed}"
   folder = cells.folder(place.cell, root)
   if place.row.kind == "experiment":
     found = records.of_run(folder, budget, command)

@@ -71,15 +71,16 @@ def _fit(config: ExperimentConfig, folder: pathlib.Path) -> dict[str, Any] | Non
   }
 
 
-def _of_model(kind: str, config: ExperimentConfig) -> dict[str, Any] | None:
-  """What is measured of the fitted model of `model_run`, on the test split."""
+def _of_model(kind: str, config: ExperimentConfig) -> dict[str, Any]:
+  """What is measured of the fitted model of `model_run`, on the test split.
+
+  Other cells may measure the same one meanwhile.
+  """
   stored = run_outputs.read_config(config.model_run)
   stored.pop("dataset_hash", None)
   begun = config_lib.from_dict(stored)
   loaded = experiment.load_dataset(begun)
-  fitted = model_study.fit(begun, loaded, config.model_run)
-  if fitted is None:
-    return None
+  fitted = model_study.fitted(begun, loaded, config.model_run)
   if kind == "model_states":
     found = pictured.model_states(fitted, loaded)
   else:

@@ -34,11 +34,7 @@ def fit_model(session: Session) -> Params | None:
   Raises:
     Diverged: a loss is not finite.
   """
-  config = session.config.fit
-  (first, _), *_ = phases(config)
-  fit = _make_fit(session, first)
-  keys = seed_keys(session.config, "model")
-  state = parallel.map_init(fit.init, session.mesh, keys, shared=())
+  config, state = session.config.fit, _first_state(session)
   with Checkpointer(session.folder.checkpoints / "model", keep=1) as checkpoints:
     state, step = stored.resume(session, checkpoints, state, "model")
     if step == 0 and session.config.model_run:
@@ -58,6 +54,34 @@ def fit_model(session: Session) -> Params | None:
           return None
         begin = end
   return state.best_params
+
+
+def fitted(session: Session) -> Params:
+  """What phase 1 has come to in a folder that is only read.
+
+  Args:
+    session: the experiment; its folder need not be locked.
+
+  Returns:
+    The parameters of the smallest selection error with a leading axis of seeds.
+
+  Raises:
+    ValueError: the folder holds no fit, or one of another configuration.
+  """
+  path = session.folder.checkpoints / "model"
+  with Checkpointer(path, read_only=True) as checkpoints:
+    state, step = checkpoints.restore_sound(_first_state(session))
+  if step is None:
+    raise ValueError(f"checkpoint folder: {path} holds no checkpoint yet")
+  return state.best_params
+
+
+def _first_state(session: Session) -> FitState:
+  (first, _), *_ = phases(session.config.fit)
+  keys = seed_keys(session.config, "model")
+  return parallel.map_init(
+    _make_fit(session, first).init, session.mesh, keys, shared=()
+  )
 
 
 def _make_fit(session: Session, length: int) -> Fit:

@@ -1,5 +1,6 @@
 """The study of world models: its entries, and the binary as a user runs it."""
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -8,12 +9,17 @@ import sys
 import types
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
+from logo_jax.configs import config as config_lib
 from logo_jax.configs import presets
 from logo_jax.data import dataset, store
+from logo_jax.io.run_folder import RunFolder
+from logo_jax.reporting import run_outputs
 from logo_jax.runs import model_study
+from logo_jax.sweep import worker
 from logo_jax.training import compose
 from tests import toys
 
@@ -197,6 +203,29 @@ def test_fits_are_reused(finished):
   select = results["models"]["tiny"]
   assert select["state_mse"] != test["state_mse"]
   assert select["seconds"] == test["seconds"]
+
+
+def test_a_fit_that_is_in_use_can_be_measured(finished):
+  """Several cells of a plan may measure one fit side by side."""
+  folder = finished[0] / "runs" / "tiny"
+  stored = run_outputs.read_config(folder)
+  loaded = dataset.load(store.read(finished[0] / "corridor"))
+  config = config_lib.from_dict({k: stored[k] for k in stored if k != "dataset_hash"})
+  before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+  taken = dataclasses.replace(config, model_run=str(folder))
+  with RunFolder.open(folder, stored):
+    found = model_study.fitted(config, loaded, folder)
+    told = worker._of_model("model_states", taken)
+  assert len(told["measures"]["state_rmse"]["1"]["seeds"]) == 2
+  lock = folder / ".lock"
+  assert {path: path.stat().st_mtime_ns for path in before if path != lock} == {
+    path: time for path, time in before.items() if path != lock
+  }
+  fitted = model_study.fit(config, loaded, folder)
+  assert fitted is not None and found.seconds == fitted.seconds > 0
+  jax.tree.map(np.testing.assert_array_equal, found.params, fitted.params)
+  with pytest.raises(ValueError, match="does not exist"):
+    model_study.fitted(config, loaded, folder / "nothing")
 
 
 def test_mistakes_are_one_line_and_fit_nothing(tmp_path):

@@ -17,6 +17,18 @@ def _plan(root, *entries, budget=budgets.BUDGETS["quick"], at_hand=None):
   return grid.experiments(configs.items(), root, at_hand)
 
 
+def test_datasets_are_known_by_their_full_names(tmp_path):
+  # The usual size has the plain name, as fits that are at hand say it, too.
+  given = ["smax/2s3z/medium@100000", f"{DATA}@2000", str(tmp_path)]
+  found = grid.datasets(given, tmp_path)
+  assert found == ["smax/2s3z/medium", f"{DATA}@2000", str(tmp_path)]
+  for twice in ([DATA, DATA], [DATA, f"{DATA}@100000"]):
+    with pytest.raises(ValueError, match=f"datasets: '{twice[1]}' is there twice"):
+      grid.datasets(twice, tmp_path)
+  with pytest.raises(ValueError, match="datasets: must name at least one"):
+    grid.datasets([], tmp_path)
+
+
 def test_a_world_model_is_fitted_once(tmp_path):
   data, fit, other, *systems = _plan(
     tmp_path, "bc", "logo_macql", "logo_penalty", "direct"

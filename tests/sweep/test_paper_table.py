@@ -10,6 +10,7 @@ import pytest
 
 from logo_jax.io import files
 from logo_jax.sweep import manifest, paper_table, reproduce
+from tests.reporting.test_records import _run as finished_run
 from tests.reporting.test_records import record
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -183,6 +184,30 @@ def test_the_repositorys_tables_are_those_of_its_results(tmp_path):
   for path in made:
     committed = ROOT / "results" / path.relative_to(tmp_path / "results")
     assert path.read_text() == committed.read_text(), committed
+
+
+def test_a_folder_without_results_is_no_table(tmp_path):
+  (tmp_path / "4").mkdir()
+  command = [sys.executable, str(ROOT / "experiments/reproduce.py"), "--render"]
+  command += ["--table=4", f"--results={tmp_path}"]
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert done.returncode == 1
+  assert done.stderr == (
+    f"error: results: {tmp_path} has no folder <table>/<budget>, where the table is 4; "
+    "name one that has\n"
+  )
+
+
+@pytest.mark.parametrize(("seed", "said"), [(0, ""), (7, " --seed=7")])
+def test_a_record_tells_the_command_that_gives_it(tmp_path, seed, said):
+  options = _options(tmp_path, systems=("bc",), seed=seed)
+  planned = reproduce.plan(_read(tmp_path), options)
+  more = {"seed": seed, "dataset_episodes": 9, "updates_per_second": 5.0}
+  finished_run(tmp_path / "runs" / planned.places[0].cell.name, **more)
+  assert reproduce.write_records(planned, options.root, tmp_path / "out") >= 1
+  found = paper_table.read(tmp_path / "out")["3m"]["bc"]
+  assert found["seed"] == seed
+  assert found["command"] == f"logo-jax reproduce --table=9 --budget=quick{said}"
 
 
 def test_curves_are_drawn_of_records(tmp_path):
