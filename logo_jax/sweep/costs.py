@@ -14,8 +14,14 @@ _RATES = {
   "cfcql": (0.012, 0.045),
   "omiga": (0.008, 0.006),
   "mappo": (0.6, 0.6),
+  "mazero": (0.05, 0.05),
 }
-_RATE, _FIT_RATE, _ENTITY_RATE = 0.02, 0.025, 0.06
+_RATE = 0.02
+_PLANNED_RATE = 0.08  # where a planner advises
+_LATENT_ROLLOUTS_RATE = 3.0  # where rollouts are in MAMBA's latents
+# The same of fits, by model.
+_FIT_RATES = {"ensemble": 0.05, "value_equivalent": 0.1, "rssm": 0.8}
+_FIT_RATE, _ENTITY_RATE = 0.025, 0.06
 _FIXED = {  # compiling, loading and playing
   "data": 40.0,
   "fit": 30.0,
@@ -86,9 +92,15 @@ def _rate(cell: Cell) -> float:
   """Seconds of an update where nothing was measured; 0 of what has none."""
   config = cell.config
   if cell.kind == "fit":
-    entity = config["model"].get("network") == "entity"
-    return _ENTITY_RATE if entity else _FIT_RATE
+    model = config["model"]
+    entity = model.get("network") == "entity"
+    return _FIT_RATES.get(model["name"], _ENTITY_RATE if entity else _FIT_RATE)
   if cell.kind != "experiment":
     return 0.0
-  rates = _RATES.get(config["learner"]["name"], (_RATE, _RATE))
+  learner, model = config["learner"], config.get("model") or {}
+  if learner["name"] == "mappo" and model.get("name") == "rssm":
+    return _LATENT_ROLLOUTS_RATE
+  if config.get("planner") and learner.get("advice_weight"):
+    return _PLANNED_RATE
+  rates = _RATES.get(learner["name"], (_RATE, _RATE))
   return rates[config["dataset"].startswith("mamujoco/")]

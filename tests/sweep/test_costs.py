@@ -32,6 +32,29 @@ def test_rates_where_nothing_was_measured():
   assert found == pytest.approx({"a": 40 + 12, "b": 40 + 2})
 
 
+def test_dear_models_and_advice_have_rates_of_their_own():
+  def seconds(kind, **config):
+    return costs.estimates([Cell("a", kind, _cell("a").config | config)], {})["a"]
+
+  fits = [
+    seconds("fit", model={"name": name}, fit={"updates": 1_000})
+    for name in ("logo", "ensemble", "rssm")
+  ]
+  assert fits == sorted(fits) and fits[2] > 10 * fits[0]
+  model = {"name": "rssm"}
+  on_rows, on_latents = (
+    seconds("experiment", model=model, learner={"name": name})
+    for name in ("macql", "mappo")
+  )
+  assert on_latents > 5 * on_rows
+  advice = {"name": "macql", "advice_weight": 1.0}
+  alone, advised = (
+    seconds("experiment", learner=advice, planner=planner)
+    for planner in (None, {"name": "mpc"})
+  )
+  assert advised > alone
+
+
 @pytest.mark.parametrize(
   ("seconds", "words"), [(40.4, "40 s"), (720, "12 min"), (11_100, "3 h 05")]
 )
