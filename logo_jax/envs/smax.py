@@ -9,9 +9,11 @@ averaged over enemies, plus 1 for a win; a whole episode yields about 2 at most.
 """
 
 from collections.abc import Callable
-import contextlib
-import io
+import functools
+import importlib
+import importlib.util
 import sys
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -133,28 +135,42 @@ def cooldown_mask(env: Any) -> jax.Array:
 
 
 def _make_jaxmarl(scenario: str) -> Any:
-  """Imports JaxMARL and builds its environment."""
-  try:
-    with _silence():
-      from jaxmarl.environments.smax import heuristic_enemy_smax_env, smax_env
-  except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "jaxmarl":
-      raise
-    raise ImportError("SMAX needs JaxMARL: pip install 'logo_jax[smax]'") from error
-  return heuristic_enemy_smax_env.HeuristicEnemySMAX(
-    scenario=smax_env.map_name_to_scenario(scenario), max_steps=MAX_STEPS
+  """Imports JaxMARL's SMAX and builds the environment."""
+  if importlib.util.find_spec("jaxmarl") is None:
+    raise ImportError("SMAX needs JaxMARL: pip install 'logo_jax[smax]'")
+  env, enemy = _import_smax()
+  return enemy.HeuristicEnemySMAX(
+    scenario=env.map_name_to_scenario(scenario), max_steps=MAX_STEPS
   )
 
 
-@contextlib.contextmanager
-def _silence():
-  """Swallows what an import prints; JaxMARL's also replaces the standard streams."""
-  names = ("stdout", "stderr", "__stdout__", "__stderr__")
-  streams = {name: getattr(sys, name) for name in names}
+@functools.cache
+def _import_smax() -> tuple[ModuleType, ModuleType]:
+  """JaxMARL's SMAX without its other games, which take seconds to import.
+
+  Its packages import them all. Where nobody has imported these yet, they are bare
+  folders meanwhile, and everything of them is let go again: whoever imports JaxMARL
+  later gets all of it, and these modules stay this one's own.
+  """
+  before = [name for name in sys.modules if name.partition(".")[0] == "jaxmarl"]
   try:
-    for name in names:
-      setattr(sys, name, io.StringIO())
-    yield
+    if not before:
+      for name in ("jaxmarl", "jaxmarl.environments"):
+        sys.modules[name] = _bare_package(name)
+    smax = "jaxmarl.environments.smax"
+    env = importlib.import_module(f"{smax}.smax_env")
+    return env, importlib.import_module(f"{smax}.heuristic_enemy_smax_env")
   finally:
-    for name, stream in streams.items():
-      setattr(sys, name, stream)
+    if not before:
+      for name in [x for x in sys.modules if x.partition(".")[0] == "jaxmarl"]:
+        del sys.modules[name]
+
+
+def _bare_package(name: str) -> ModuleType:
+  """A package whose modules can be imported, and of which nothing has been run."""
+  spec = importlib.util.find_spec(name)
+  if spec is None:
+    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+  package = ModuleType(name)
+  package.__path__ = list(spec.submodule_search_locations or ())
+  return package

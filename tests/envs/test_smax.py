@@ -182,13 +182,36 @@ def test_same_keys_same_battle(reset, step, defeat):
   jax.tree.map(np.testing.assert_array_equal, again, defeat)
 
 
-def test_import_leaves_the_streams_alone(capsys):
-  before = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+@pytest.fixture
+def not_imported():
+  """As if nobody had imported JaxMARL yet; what was there comes back afterwards."""
+  there = {k: v for k, v in sys.modules.items() if k.startswith("jaxmarl")}
+  for name in there:
+    del sys.modules[name]
+  yield
   for name in [name for name in sys.modules if name.startswith("jaxmarl")]:
     del sys.modules[name]
-  smax.make("3m")
-  assert before == (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+  sys.modules.update(there)
+
+
+def test_import_leaves_out_the_other_games_and_the_streams_alone(capsys, not_imported):
+  streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+  env, _ = smax._import_smax.__wrapped__()
+  assert env.map_name_to_scenario("3m").num_allies == 3
+  assert streams == (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
   assert capsys.readouterr() == ("", "")
+  # Nothing half imported stays for those who import JaxMARL next.
+  assert not [name for name in sys.modules if name.startswith("jaxmarl")]
+
+
+def test_somebody_elses_import_is_used_and_stays(not_imported):
+  theirs = {
+    name: smax._bare_package(name) for name in ("jaxmarl", "jaxmarl.environments")
+  }
+  sys.modules.update(theirs)
+  env, _ = smax._import_smax.__wrapped__()
+  assert sys.modules["jaxmarl.environments.smax.smax_env"] is env
+  assert {name: sys.modules[name] for name in theirs} == theirs
 
 
 @pytest.mark.parametrize("name", ["smax/9z", "chess/2s3z", "smax", "", "2s3z"])
