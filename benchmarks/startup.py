@@ -1,9 +1,10 @@
 """Seconds from the start of a binary to the end of its first updates.
 
 Starts `logo-jax train` several times, each in a folder of its own, and stops it when it
-tells that the first compiled call, of 20 updates, is done. The first start finds no
-compiled programs, later ones what the first has left. Processor seconds stand beside,
-which other work on the machine lengthens less. Prints a table, and JSON with `--out`.
+tells that the first compiled call, of 20 updates, is done: of the learner, or of the
+world model's fit where there is one. The first start finds no compiled programs, later
+ones what the first has left. Processor seconds stand beside, which other work on the
+machine lengthens less. Prints a table, and JSON with `--out`.
 
 Example: python benchmarks/startup.py --preset=macql --out=startup.json
 """
@@ -87,6 +88,9 @@ def _command() -> list[str]:
     "collect_interval": 20,
     "evaluation.interval": 40,
     "checkpoint.interval": 40,
+    "fit.updates": 40,
+    "fit.unroll_updates": 20,
+    "fit.interval": 20,
   }
   if _QUICK.value:
     fields["learner.hidden_size"] = 8

@@ -152,18 +152,23 @@ def _import_smax() -> tuple[ModuleType, ModuleType]:
   folders meanwhile, and everything of them is let go again: whoever imports JaxMARL
   later gets all of it, and these modules stay this one's own.
   """
-  before = [name for name in sys.modules if name.partition(".")[0] == "jaxmarl"]
+  unknown = not _imported_jaxmarl()
   try:
-    if not before:
+    if unknown:
       for name in ("jaxmarl", "jaxmarl.environments"):
         sys.modules[name] = _bare_package(name)
     smax = "jaxmarl.environments.smax"
     env = importlib.import_module(f"{smax}.smax_env")
     return env, importlib.import_module(f"{smax}.heuristic_enemy_smax_env")
   finally:
-    if not before:
-      for name in [x for x in sys.modules if x.partition(".")[0] == "jaxmarl"]:
+    if unknown:
+      for name in _imported_jaxmarl():
         del sys.modules[name]
+
+
+def _imported_jaxmarl() -> list[str]:
+  """Names of what has been imported of JaxMARL."""
+  return [name for name in sys.modules if name.partition(".")[0] == "jaxmarl"]
 
 
 def _bare_package(name: str) -> ModuleType:

@@ -225,9 +225,7 @@ def test_unknown_scenario_of_the_suite_is_refused():
     smax.make("9z")
 
 
-def test_missing_package_names_the_extra(monkeypatch):
-  for name in [name for name in sys.modules if name.startswith("jaxmarl")]:
-    monkeypatch.delitem(sys.modules, name)
+def test_missing_package_names_the_extra(monkeypatch, not_imported):
   monkeypatch.setitem(sys.modules, "jaxmarl", None)
   with pytest.raises(ImportError, match=r"pip install 'logo_jax\[smax\]'"):
     smax.make("3m")
