@@ -91,6 +91,12 @@ _PRESETS = {
   "direct_mappo": lambda: _in_the_model(
     "direct_mappo", "direct_entity", uncertainty="none"
   ),
+  # A yardstick: the game itself in the model's place. Not offline.
+  "simulator_mappo": lambda: dataclasses.replace(
+    _in_the_model("simulator_mappo", "direct", uncertainty="none"),
+    model=component("model", "simulator"),
+    fit=FitConfig(updates=1, interval=1),  # there is nothing to fit
+  ),
   "moma_ppo": lambda: _in_the_model(
     "moma_ppo",
     "ensemble",

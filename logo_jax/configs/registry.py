@@ -15,6 +15,7 @@ _MODULES = {
     "ensemble": "logo_jax.world_models.ensemble",
     "rssm": "logo_jax.world_models.rssm",
     "value_equivalent": "logo_jax.world_models.value_equivalent",
+    "simulator": "logo_jax.envs.simulator",
   },
   "uncertainty": {
     "path_discrepancy": "logo_jax.uncertainty.path_discrepancy",

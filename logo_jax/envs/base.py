@@ -22,8 +22,8 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 }
 # Suite -> the module that holds `SCENARIOS` (the names it knows) and `make(scenario)`.
 # A module is imported when one of its environments is made, not before. It may have
-# `termination_rule(scenario)`, `layout(scenario)`, `weaken(scenario)` and
-# `has_wins(scenario)` too; without the last its games can be won.
+# `termination_rule`, `layout`, `weaken`, `resume` and `has_wins`, of a scenario, too;
+# without the last its games can be won.
 _SUITES: dict[str, Any] = {
   "smax": "logo_jax.envs.smax",
   "jumanji": "logo_jax.envs.jumanji",
@@ -190,11 +190,7 @@ def termination_rule(name: str) -> Callable[[jax.Array], jax.Array] | None:
     after a step `[*b, S]` -> bool `[*b]`, True where the step ended the episode with
     discount 0; it raises a ValueError for states of another size.
   """
-  suite, _, scenario = name.partition("/")
-  if suite not in _SUITES:
-    return None
-  rule = getattr(_module(suite), "termination_rule", None)
-  return rule and rule(scenario)
+  return _offered(name, "termination_rule")
 
 
 def weaken(name: str) -> Callable[..., tuple[Any, Any]] | None:
@@ -210,11 +206,20 @@ def weaken(name: str) -> Callable[..., tuple[Any, Any]] | None:
     gave, one episode's environment state and time step, and the share of their health
     that enemies keep -> the same with weaker enemies.
   """
-  suite, _, scenario = name.partition("/")
-  if suite not in _SUITES:
-    return None
-  make_weaker = getattr(_module(suite), "weaken", None)
-  return make_weaker and make_weaker(scenario)
+  return _offered(name, "weaken")
+
+
+def resume(name: str) -> Callable[[jax.Array, jax.Array, jax.Array], Any] | None:
+  """How an environment goes on from what was recorded of an episode.
+
+  Args:
+    name: an environment's, or any other.
+
+  Returns:
+    None where it cannot. Otherwise a jax-traceable function: a step's observations
+    `[N, O]`, state `[S]` and time `[]`, in steps from 0 -> the environment's state.
+  """
+  return _offered(name, "resume")
 
 
 def layout(spec: types.EnvSpec) -> Layout | None:
@@ -280,6 +285,13 @@ def where_batched(condition: jax.Array, new: Any, old: Any) -> Any:
     return jnp.where(condition.reshape(-1, *[1] * (y.ndim - 1)), x, y).astype(y.dtype)
 
   return jax.tree.map(pick, new, old)
+
+
+def _offered(name: str, what: str) -> Any:
+  """What a suite's module has to say of one of its scenarios; None: nothing."""
+  suite, _, scenario = name.partition("/")
+  offer = getattr(_module(suite), what, None) if suite in _SUITES else None
+  return offer and offer(scenario)
 
 
 def _module(suite: str):

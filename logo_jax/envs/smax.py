@@ -92,6 +92,51 @@ def weaken(scenario: str) -> Callable[..., tuple[Any, types.TimeStep]]:
   return weaker
 
 
+def resume(scenario: str) -> Callable[[jax.Array, jax.Array, jax.Array], Any]:
+  """See `base.resume`.
+
+  Units are where the state has them. An enemy's target is seen by the agent that is
+  attacked. Where an enemy goes that sees nobody is not recorded: to the middle of where
+  agents begin, here.
+  """
+  env = _make_jaxmarl(scenario)
+  known = smax_layout.layout(scenario)
+  assert known is not None
+  agents, units = env.num_allies, env.num_allies + env.num_enemies
+  column = known.obs[0].column("last_target")
+  seen_at = jnp.array([table.places[agents:, column] for table in known.obs])
+  _, fresh = env.reset(jax.random.key_data(jax.random.key(0)))
+  whole = env.unit_type_health[fresh.state.unit_types]
+  their_goal = jnp.array([env.map_width / 4, env.map_height / 2])
+
+  def one(obs: jax.Array, state: jax.Array, time: jax.Array) -> Any:
+    unit = state[: units * len(env.own_features)].reshape(units, -1)
+    share, position, cooldown = unit[:, 0], unit[:, 1:3], unit[:, 3]
+    battle = fresh.state.replace(
+      # To whole points, in which it is lost: what is left by rounding would live on.
+      unit_health=jnp.round(share * whole),
+      unit_alive=share > 0,
+      unit_positions=position,
+      unit_weapon_cooldowns=cooldown,
+      step=time,
+    )
+    # The last action is seen as a share of the last of them, targets after the moves.
+    seen = jnp.take_along_axis(obs, seen_at, axis=1).max(axis=0)
+    moves = env.num_movement_actions
+    target = jnp.round(seen * (moves + agents - 1)) - moves
+    target = jnp.maximum(target, -1.0)
+    # At first they remember nothing, and choose a goal themselves.
+    begins = (time == 0) & (target < 0)
+    memory = fresh.enemy_policy_state.replace(
+      last_attacked_enemy=target,
+      default_target=jnp.where(begins[:, None], 0.0, their_goal),
+    )
+    new = fresh.replace(state=battle, enemy_policy_state=memory)
+    return jax.tree.map(lambda x, old: x.astype(old.dtype), new, fresh)
+
+  return one
+
+
 def _observe(env: Any, state: Any, reward: jax.Array) -> types.TimeStep:
   """What there is to see of a state, reached with `reward`."""
   terminated, won = _outcome(env, state)

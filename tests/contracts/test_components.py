@@ -16,6 +16,7 @@ from tests.learners import problems
 
 ROWS = 24
 _OF_THEIR_OWN = ("rssm", "value_equivalent")  # models with tests of their own
+_FITTED = [name for name in registry.names("model") if name != "simulator"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def _equal(x, y):
 
 def _models():
   """Every model with every kind of networks that it has."""
-  for name in registry.names("model"):
+  for name in _FITTED:
     hints = typing.get_type_hints(registry.module("model", name).Config)
     for network in typing.get_args(hints.get("network")) or ("mlp",):
       # Models of entities cost most to compile, and have tests of their own.

@@ -34,6 +34,8 @@ def _windows(loaded):
 
 def _models():
   for name in registry.names("model"):
+    if name == "simulator":  # it runs other people's games
+      continue
     for kind in ("discrete", "continuous"):
       yield name, kind, {}
   yield "ensemble", "discrete", {"scope": "local"}

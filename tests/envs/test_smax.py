@@ -244,6 +244,39 @@ def test_weaker_enemies_are_seen_as_such(env, reset):
   assert base.weaken("mine/game") is None
 
 
+def test_a_battle_goes_on_from_what_was_recorded_of_it(env):
+  resume = base.resume("smax/3m")
+  sight = 9.0  # of a marine
+
+  def play(key):
+    state, first = env.reset(jax.random.fold_in(key, 0))
+
+    def step(carry, time):
+      state, seen = carry
+      k_choose, k_step = jax.random.split(jax.random.fold_in(key, time + 1))
+      drawn = _random(seen, k_choose)
+      action = jnp.where(drawn % 2 == 0, _shoot(seen, k_choose), drawn)
+      resumed = resume(seen.obs, seen.state, time)
+      _, new = env.step(resumed, action, k_step)
+      state, expected = env.step(state, action, k_step)
+      return (state, expected), (seen, new, expected)
+
+    return jax.lax.scan(step, (state, first), jnp.arange(30))[1]
+
+  seen, new, expected = jax.jit(jax.vmap(play))(jax.random.split(jax.random.key(3), 16))
+  unit = np.asarray(seen.state)[..., :60].reshape(16, 30, 6, 10)
+  near = np.linalg.norm(unit[:, :, 3:, None, 1:3] - unit[:, :, None, :3, 1:3], axis=-1)
+  near = (near < sight) & (unit[:, :, None, :3, 0] > 0)
+  chases = near.any(-1) | (unit[:, :, 3:, 0] == 0)
+  # An enemy that sees nobody goes where it once decided to go, which nobody records.
+  known = chases.all(-1) & ~np.asarray(seen.last)
+  known[:, 0] = True  # it decides when a battle begins
+  assert 0.3 < known.mean() < 1 and (np.asarray(expected.reward)[known] > 0).any()
+  for x, y in zip(new, expected, strict=True):
+    np.testing.assert_allclose(np.asarray(x)[known], np.asarray(y)[known], atol=1e-5)
+  assert base.resume("mamujoco/hopper-3x1") is base.resume("mine/game") is None
+
+
 def test_x64_is_refused_in_one_line():
   with (
     jax.enable_x64(True),

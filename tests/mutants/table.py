@@ -1029,7 +1029,25 @@ _BELIEVED = tuple(
   )
 )
 
+_RESUMED = tuple(
+  Mutant(name, "envs/smax.py", old, new, breaks, ("envs/test_smax.py",))
+  for name, old, new, breaks in (
+    (
+      "resumed-health",
+      "unit_health=jnp.round(share * whole)",
+      "unit_health=share * whole",
+      "a unit lives on by what rounding has left of it",
+    ),
+    (
+      "resumed-target",
+      "last_attacked_enemy=target",
+      "last_attacked_enemy=0 * target - 1",
+      "enemies forget whom they attack",
+    ),
+  )
+)
+
 MUTANTS = (*_SHARED_LOSSES, *_LEARNERS, *_TARGETS, *_TRAINING, *_MODELS, *_DATA)
 MUTANTS += (*_IN_THE_MODEL, *_MEMORY, *_PLANS, *_SEARCHED)
 MUTANTS += (*_OWN, *_LOGGERS)
-MUTANTS += (*_DRAWN, *_BELIEVED, *_DECODED)
+MUTANTS += (*_DRAWN, *_BELIEVED, *_DECODED, *_RESUMED)

@@ -154,6 +154,7 @@ _IMAGINING = [
   pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
   for name in presets.names()
   if presets.get(name).model and not systems.reads_entities(presets.get(name))
+  if name != "simulator_mappo"
 ]
 
 
