@@ -4,7 +4,8 @@ What a table needs stands in `logo_jax/sweep/tables/<table>.toml`, what a figure
 in `logo_jax/sweep/figures/<figure>.toml`. Datasets are made, world models fitted once
 for all systems that share them, and `--workers` processes work side by side; what is
 finished is not done again, what was interrupted, however, goes on where it was, and
-what fails is named at the end. Tables and figures share runs, each budget in a folder
+what fails is named at the end. Hosts share the datasets out by `--num_processes` and
+`--process_id`, or under `srun`. Tables and figures share runs, each budget in a folder
 of its own. Systems that are not in this version are named.
 
 Results go to `<results>/<table>/<budget>/`: a small JSON for each cell of the table,
@@ -34,6 +35,7 @@ from logo_jax.sweep import (
   pool,
   preview,
   reproduce,
+  shares,
 )
 from logo_jax.sweep.figure_manifest import Figure
 from logo_jax.sweep.manifest import Manifest
@@ -48,6 +50,10 @@ _FIGURE = flags.DEFINE_multi_enum("figure", [], _PICTURES, "Likewise, of figures
 _ALL = flags.DEFINE_bool("all", False, "All of them.")
 _BUDGET = flags.DEFINE_enum("budget", "standard", list(budgets.BUDGETS), "Of each run.")
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes side by side.", 1)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "How many processes, on whatever hosts, share the datasets."
+)
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would be done, and its cost.")
 _RENDER = flags.DEFINE_bool("render", False, "Make them of the results there are.")
 _DATASETS = flags.DEFINE_list("datasets", [], "Rows of these; figures of these.")
@@ -77,10 +83,11 @@ def main(argv: list[str]) -> None:
   planned = [reproduce.plan(table, options) for table in wanted]
   _say_left_out(planned)
   plan = cells.merged(cell for table in planned for cell in table.cells)
-  preview.show(plan, root, _WORKERS.value)
+  share = shares.told(_NUM_PROCESSES.value, _PROCESS_ID.value)
+  preview.show(plan, root, _WORKERS.value, share)
   if _DRY_RUN.value:
     return
-  outcome = pool.run(plan, root, _WORKERS.value)
+  outcome = pool.run(plan, root, _WORKERS.value, share=share)
   for table in planned[: len(tables)]:
     _report(table, root)
   for figure, table in zip(figures, planned[len(tables) :], strict=True):

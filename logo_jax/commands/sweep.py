@@ -5,7 +5,8 @@ side in one program. Systems that share a world model fit it once, or take over 
 has been fitted (`--fits`). `--workers=2` processes work side by side. What is finished
 is not done again, what was interrupted, however, goes on where it stopped, and what
 fails is named at the end. An entry of `--systems` may change fields and name the
-result: `late@logo:horizon=15`. `--dry_run` says what would be done, and how long it
+result: `late@logo:horizon=15`. Hosts share the datasets out by `--num_processes` and
+`--process_id`, or under `srun`. `--dry_run` says what would be done, and how long it
 would take.
 
 For each dataset it leaves a table, a figure and `summary.json`; `long.csv` has every
@@ -28,7 +29,7 @@ from logo_jax.io import files
 from logo_jax.io.logging import say
 from logo_jax.reporting import export, figures, records, results, run_outputs, tables
 from logo_jax.runs import fits, outcomes
-from logo_jax.sweep import budgets, cells, grid, pool, preview
+from logo_jax.sweep import budgets, cells, grid, pool, preview, shares
 from logo_jax.sweep.budgets import Budget
 
 _DATASETS = flags.DEFINE_list(
@@ -55,6 +56,10 @@ _FITS = flags.DEFINE_list(
 _EPISODES = flags.DEFINE_integer("episodes", None, "Final episodes of each run.", 1)
 _CURVE = flags.DEFINE_integer("curve_episodes", None, "Of a curve's point.", 1)
 _WORKERS = flags.DEFINE_integer("workers", 1, "Processes side by side.", 1)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "How many processes, on whatever hosts, share the datasets."
+)
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would be done, and its cost.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Root folder of datasets.")
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/sweep", "Where results go.")
@@ -72,10 +77,11 @@ def main(argv: list[str]) -> None:
     for label, values in systems.items()
   ]
   plan = grid.experiments(named, root, at_hand)
-  preview.show(plan, root, _WORKERS.value)
+  share = shares.told(_NUM_PROCESSES.value, _PROCESS_ID.value)
+  preview.show(plan, root, _WORKERS.value, share)
   if _DRY_RUN.value:
     return
-  outcome = pool.run(plan, root, _WORKERS.value)
+  outcome = pool.run(plan, root, _WORKERS.value, share=share)
   _report(root, systems, outcome.done)
   pool.report_left(outcome)
   if not outcome.complete():

@@ -14,8 +14,9 @@ from logo_jax.checks import reading
 from logo_jax.io import files, plugins
 from logo_jax.io.logging import Stop, graceful_stop, say
 from logo_jax.sweep import cells as cells_lib
-from logo_jax.sweep import costs, progress
+from logo_jax.sweep import costs, progress, shares
 from logo_jax.sweep.cells import Cell
+from logo_jax.sweep.shares import WHOLE, Share
 from logo_jax.sweep.status import Status
 
 _PAUSE = 0.2  # seconds between looks at the processes
@@ -25,7 +26,7 @@ _PAUSE = 0.2  # seconds between looks at the processes
 class Outcome:
   """What a plan has come to."""
 
-  done: tuple[str, ...]  # names of cells that are finished
+  done: tuple[str, ...]  # names of cells that are finished, whoever did them
   failed: Mapping[str, pathlib.Path]  # name to the log that says why
   left: tuple[str, ...]  # not begun, or stopped, in order
 
@@ -41,10 +42,10 @@ def worker_command(file: pathlib.Path) -> list[str]:
 
 
 def known_seconds(
-  done: Iterable[str], root: str | os.PathLike[str]
+  done: Iterable[str], root: str | os.PathLike[str], share: Share = WHOLE
 ) -> dict[str, float]:
   """How long finished cells have taken, all attempts together, where it is known."""
-  spent = _Spent(pathlib.Path(root))
+  spent = _Spent(pathlib.Path(root), share)
   return {name: spent.of(name) for name in done if spent.of(name)}
 
 
@@ -53,6 +54,7 @@ def run(
   root: str | os.PathLike[str],
   workers: int = 1,
   command: Callable[[pathlib.Path], list[str]] = worker_command,
+  share: Share = WHOLE,
 ) -> Outcome:
   """Does what a plan leaves to be done; what fails does not stop the rest.
 
@@ -65,15 +67,19 @@ def run(
     root: their folder; logs are in `logs/`.
     workers: processes side by side.
     command: makes the process of a cell's file; it is finished when its mark is there.
+    share: which part of the plan is done, where others do the rest meanwhile.
 
   Raises:
-    FileExistsError: another process works on the folder.
+    FileExistsError: another process works on the folder, or on this part of the plan.
   """
   if workers < 1:
     raise ValueError(f"workers: must be at least 1, got {workers}")
   root = pathlib.Path(root).absolute()
-  with _locked(root), graceful_stop() as stop:
-    return _Pool(plan, root, workers, command).run(stop)
+  with _locked(root, share), graceful_stop() as stop:
+    own = shares.of_plan(plan, share)
+    outcome = _Pool(own, root, workers, command, share).run(stop)
+    done = tuple(sorted(cells_lib.done(plan, root)))
+    return dataclasses.replace(outcome, done=done)
 
 
 class _Pool:
@@ -83,14 +89,15 @@ class _Pool:
     root: pathlib.Path,
     workers: int,
     command: Callable[[pathlib.Path], list[str]],
+    share: Share,
   ):
     self._root, self._workers, self._command = root, workers, command
     self._done = cells_lib.done(plan, root)
     self._waiting = [cell for cell in plan if cell.name not in self._done]
     self._running: dict[str, tuple[Cell, subprocess.Popen, float]] = {}
     self._failed: dict[str, pathlib.Path] = {}
-    self._spent = _Spent(root)
-    estimates = costs.estimates(plan, known_seconds(self._done, root))
+    self._spent = _Spent(root, share)
+    estimates = costs.estimates(plan, known_seconds(self._done, root, share))
     by_name = {cell.name: cell for cell in plan}
     self._status = Status(
       *(plan, self._done, estimates, workers),
@@ -172,8 +179,8 @@ class _Pool:
 class _Spent:
   """Seconds that cells have taken, in attempts that ended before their parent did."""
 
-  def __init__(self, root: pathlib.Path):
-    self._path = root / "seconds.json"
+  def __init__(self, root: pathlib.Path, share: Share):
+    self._path = root / f"seconds{_suffix(share)}.json"
     self._seconds: dict[str, float] = {}
     if self._path.exists():
       with contextlib.suppress(ValueError):  # of no account but for estimates
@@ -203,12 +210,26 @@ def report_left(outcome: Outcome) -> None:
 
 
 @contextlib.contextmanager
-def _locked(root: pathlib.Path) -> Iterator[None]:
-  """Keeps a second process from the folder, until this one ends in whatever way."""
+def _locked(root: pathlib.Path, share: Share = WHOLE) -> Iterator[None]:
+  """Keeps a second process from the folder, until this one ends in whatever way.
+
+  Processes that share a plan keep others from their own part alone, and together those
+  from the folder that would do all of it.
+  """
   root.mkdir(parents=True, exist_ok=True)
-  with (root / ".lock").open("a+b") as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise FileExistsError(f"{root} is in use by another process") from None
+  locks = [(root / ".lock", fcntl.LOCK_EX if share.num == 1 else fcntl.LOCK_SH)]
+  if share.num > 1:
+    locks.append((root / f".lock{_suffix(share)}", fcntl.LOCK_EX))
+  with contextlib.ExitStack() as stack:
+    for path, kind in locks:
+      lock = stack.enter_context(path.open("a+b"))
+      try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+      except BlockingIOError:
+        what = f"{root}, {share}," if share.num > 1 else root
+        raise FileExistsError(f"{what} is in use by another process") from None
     yield
+
+
+def _suffix(share: Share) -> str:
+  return f"-{share.process}of{share.num}" if share.num > 1 else ""
