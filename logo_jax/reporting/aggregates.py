@@ -88,9 +88,9 @@ def rows(records: Sequence[Record], least_seeds: int = 2) -> list[dict[str, Any]
   """A row for each system: interquartile mean and interval of normalised returns.
 
   Args:
-    records: of any systems and datasets; those that all systems have, count. Where a
-      system has several of one dataset, as of several horizons, there are no rows:
-      their mean would be of settings, not of datasets.
+    records: of any systems and datasets; those of `export.scores` count. Where a system
+      has several of one dataset, as of several horizons, there are no rows: their mean
+      would be of settings, not of datasets.
     least_seeds: with fewer there are no rows.
   """
   arrays, tasks = export.scores(records)

@@ -22,16 +22,17 @@ def scores(
     metric: which measure.
 
   Returns:
-    System to scores [seeds, tasks], and the tasks' names: those datasets that all
-    systems have, or a table's rows where it has several of one dataset; seeds are as
-    many as all have there.
+    System to scores [seeds, tasks], and the tasks' names: datasets, or a table's rows
+    where it has several of one dataset. All systems have them; where few are common to
+    all, those with least are left out, as long as more scores are kept by that. Seeds
+    are as many as all have there.
   """
   found: dict[str, dict[str, list[float]]] = {}
   measured = [record for record in records if metric in record["measures"]]
   for record, task in zip(measured, _tasks(measured), strict=True):
     of_system = found.setdefault(record["system"], {})
     of_system[task] = record["measures"][metric]["seeds"]
-  tasks = sorted(set.intersection(*map(set, found.values()))) if found else []
+  found, tasks = _in_common(found)
   if not tasks:
     return {}, []
   seeds = min(len(by_task[t]) for by_task in found.values() for t in tasks)
@@ -40,6 +41,17 @@ def scores(
     for system, by_task in found.items()
   }
   return arrays, tasks
+
+
+def _in_common(found: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+  """The systems, at least two of several, that share most scores; and their tasks."""
+  most = sorted(found, key=lambda system: len(found[system]), reverse=True)
+  best: tuple[list[str], set[str]] = [], set()
+  for n in range(min(2, len(most)) or 1, len(most) + 1):
+    common = set.intersection(*(set(found[system]) for system in most[:n]))
+    if n * len(common) >= len(best[0]) * len(best[1]):
+      best = most[:n], common
+  return {s: found[s] for s in found if s in best[0]}, sorted(best[1])
 
 
 def _tasks(records: Sequence[Record]) -> list[str]:

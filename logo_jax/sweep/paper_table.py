@@ -257,7 +257,7 @@ def _remarks(manifest: Manifest, found: Found) -> Iterable[str]:
 
 
 def _aggregate(every: Sequence[Record]) -> Iterable[str]:
-  """Interquartile means over the datasets that all systems have, where seeds allow."""
+  """Interquartile means over datasets that systems share, where seeds allow."""
   rows = aggregates.rows(every)
   if rows:
     yield (

@@ -156,5 +156,19 @@ def test_rows_of_one_dataset_are_tasks_of_their_own(tmp_path):
   assert [run["absolute_metrics"]["return"] for run in runs] == [[1.0], [2.0]]
 
 
+def test_a_system_with_few_tasks_does_not_take_those_of_others():
+  every = [
+    record(system, [1.0], f"smax/{name}/medium")
+    for system, names in (("late", "a"), ("bc", "abc"), ("x", "bcd"))
+    for name in names
+  ]
+  arrays, tasks = export.scores(every)
+  assert list(arrays) == ["bc", "x"] and tasks == ["smax/b/medium", "smax/c/medium"]
+  # Where that keeps no more scores, nobody is left out.
+  more = [record(system, [1.0], "smax/b/medium") for system in ("late", "y")]
+  arrays, tasks = export.scores([*every[:-1], *more])
+  assert list(arrays) == ["late", "bc", "x", "y"] and tasks == ["smax/b/medium"]
+
+
 def test_nothing_in_common_is_no_scores():
   assert export.scores([record("a", [1.0]), record("b", [1.0], "smax/x/y")]) == ({}, [])
