@@ -5,16 +5,19 @@ PyTorch (`pip install torch`; its build for CPUs is enough):
 
   git clone https://github.com/thu-rllab/CFCQL
   git clone https://github.com/ZhengYinan-AIR/OMIGA
+  git clone https://github.com/instadeepai/og-marl
   python benchmarks/peers.py --cfcql=CFCQL --omiga=OMIGA --out=peers.json
+  python benchmarks/peers.py --og_marl=og-marl
 
 Both see the same random transitions of a scenario's shapes, and have networks of one
 width. On robots a call is five updates on 128 transitions, 256 wide. CFCQL's code
 (`macql`, `cfcql`, `omar`) makes five of the values and one of the policies in that;
 ours makes five of both, and so does OMIGA's. On `--scenario=smax/5m_vs_6m`, or another
 map, a call is one update on 128 episodes of 71 steps, with GRUs 64 wide, as CFCQL's
-code for SMAC has it (`bc`, `macql`, `cfcql`, `omar`). Numbers of sampled actions and
-the like are each code's own: a ratio compares what users run, not one and the same
-arithmetic.
+code for SMAC has it (`bc`, `macql`, `cfcql`, `omar`). With `--og_marl`, of robots,
+it is one update of MADDPG with CQL on 32 sequences of 20 steps, GRUs 64 wide. Numbers
+of sampled actions and the like are each code's own: a ratio compares what users run,
+not one and the same arithmetic.
 """
 
 from collections.abc import Callable
@@ -25,15 +28,17 @@ import jax
 import made_up
 import peer_code
 import peer_episodes
+import peer_sequences
 
 from logo_jax import cli
 from logo_jax.data import source
 from logo_jax.io import files
 from logo_jax.reporting import tables
-from logo_jax.types import Batch, Learner
+from logo_jax.types import Batch, EnvSpec, Learner
 
 _CFCQL = flags.DEFINE_string("cfcql", None, "CFCQL's checkout: macql, cfcql, omar.")
 _OMIGA = flags.DEFINE_string("omiga", None, "OMIGA's checkout: omiga.")
+_OG_MARL = flags.DEFINE_string("og_marl", None, "OG-MARL's checkout: macql, by itself.")
 _SCENARIO = flags.DEFINE_string("scenario", "mamujoco/halfcheetah-6x1", "Whose shapes.")
 _BATCH = flags.DEFINE_integer("batch", 128, "Transitions or episodes of an update.", 2)
 _WIDTH = flags.DEFINE_integer("hidden_size", 256, "Of all networks of robots.", 1)
@@ -50,13 +55,8 @@ def main(argv: list[str]) -> None:
   spec = source.spec(_SCENARIO.value + "/medium")
   if spec is None:
     raise ValueError(f"scenario: must be a known one, got {_SCENARIO.value!r}")
-  episodes = spec.action_kind == "discrete"
-  peers = _episodes() if episodes else _transitions()
+  peers, updates, shape, fields = _compared(spec)
   wanted = {name: peers[name] for name in _LEARNERS.value or peers}
-  updates, shape = (1, (_BATCH.value, _STEPS)) if episodes else (5, (_BATCH.value,))
-  fields: dict[str, Any] = {"hidden_size": _WIDTH.value}
-  if episodes:
-    fields = {"hidden_size": _GRU, "recurrent": True, "window": _STEPS}
   batch = made_up.batch(spec, shape)
   rows: dict[str, Any] = {}
   for name, make in wanted.items():
@@ -71,6 +71,24 @@ def main(argv: list[str]) -> None:
     sizes = {"shape": list(shape), **fields, "updates": updates}
     report = {"scenario": _SCENARIO.value, **sizes, "torch": peer_code.version()}
     files.write_json(_OUT.value, made_up.machine() | report | {"learners": rows})
+
+
+def _compared(spec: EnvSpec) -> tuple[dict, int, tuple[int, ...], dict[str, Any]]:
+  """Published learners, a call's updates, axes of a batch, our learners' fields."""
+  discrete = spec.action_kind == "discrete"
+  if _OG_MARL.value:
+    if discrete or _CFCQL.value or _OMIGA.value:
+      raise ValueError("og_marl: goes with robots, and with no other checkout")
+    steps, gru = peer_sequences.STEPS, peer_sequences.GRU
+    peers, shape = (
+      peer_sequences.learners(_OG_MARL.value),
+      (peer_sequences.BATCH, steps),
+    )
+  elif discrete:
+    peers, shape, gru = _episodes(), (_BATCH.value, _STEPS), _GRU
+  else:
+    return _transitions(), 5, (_BATCH.value,), {"hidden_size": _WIDTH.value}
+  return peers, 1, shape, {"hidden_size": gru, "recurrent": True, "window": shape[1]}
 
 
 def _transitions() -> dict[str, peer_code.Make]:

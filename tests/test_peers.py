@@ -34,3 +34,10 @@ def test_checkouts_for_smac_too(peer_code):
 
   with pytest.raises(ValueError, match="cfcql: must have discrete/.*, got 'no/such'"):
     peer_episodes.learners("no/such")
+
+
+def test_a_checkout_for_sequences_too(peer_code):
+  import peer_sequences  # pyright: ignore[reportMissingImports]
+
+  with pytest.raises(ValueError, match="og_marl: must have og_marl/b.*, got 'no/such'"):
+    peer_sequences.learners("no/such")
